@@ -1,0 +1,57 @@
+//! `watchpost check`: every problem of a configuration at once, and what would run.
+
+use crate::config::{self, Config};
+use anyhow::Result;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+#[derive(clap::Args)]
+pub struct Args {
+    #[arg(long, value_name = "FILE", default_value = "config/watchpost.toml")]
+    config: PathBuf,
+    /// Print the JSON schema of the configuration file and read none
+    #[arg(long)]
+    schema: bool,
+}
+
+/// # Errors
+/// [`config::Invalid`] with all mistakes, or [`crate::app::BadInput`].
+pub fn run(args: Args) -> Result<ExitCode> {
+    if args.schema {
+        print!("{}", config::json_schema());
+        return Ok(ExitCode::SUCCESS);
+    }
+    let config = config::load(&args.config)?;
+    println!("{} is right.", args.config.display());
+    print!("{}", summary(&config));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn summary(config: &Config) -> String {
+    let mut text = format!("\ndevice {}, state in {}\n", config.device.id, config.store.dir.display());
+    match &config.mqtt {
+        Some(mqtt) => text.push_str(&format!("publishes to {} below watchpost/{}\n", mqtt.url, config.device.id)),
+        None => text.push_str("publishes nothing: there is no [mqtt] section\n"),
+    }
+    for (name, camera) in &config.camera {
+        let off = if camera.enabled { "" } else { " (disabled)" };
+        text.push_str(&format!("\ncamera {name}{off}: {}\n", camera.source));
+        let parts = [
+            ("lines", camera.line.keys().map(String::as_str).collect::<Vec<_>>()),
+            ("zones", camera.zone.keys().map(String::as_str).collect()),
+            ("rules", camera.rule.keys().map(String::as_str).collect()),
+        ];
+        for (what, names) in parts.into_iter().filter(|(_, names)| !names.is_empty()) {
+            text.push_str(&format!("  {what}: {}\n", names.join(", ")));
+        }
+    }
+    text.push_str("\nthreads\n");
+    for camera in config.camera.iter().filter(|(_, camera)| camera.enabled) {
+        text.push_str(&format!("  capture-{:<16} reads the camera, reopens it after an outage\n", camera.0));
+    }
+    text.push_str("  lane                     detects, tracks, judges, records (SQLite)\n");
+    if config.mqtt.is_some() {
+        text.push_str("  link                     delivers the outbox, keeps retained topics\n");
+    }
+    text
+}

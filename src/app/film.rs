@@ -1,0 +1,91 @@
+//! A film from its first frame to its last through detector and pipeline, as `count` and `replay` do it: in
+//! lockstep, every frame waited for, time from the film's stamps.
+//!
+//! Absent on purpose: pacing and dropping. A film that runs as a camera is `run`'s business.
+
+use crate::capture::Film;
+use crate::detection::Detections;
+use crate::event::Event;
+use crate::frame::Frame;
+use crate::infer::Detector;
+use crate::pipeline::Pipeline;
+use crate::time::{MediaTime, WallTime};
+use anyhow::Context;
+use indicatif::{ProgressBar, ProgressStyle};
+use std::num::NonZeroU64;
+
+/// How to go through a film.
+#[derive(Debug, Clone, Copy)]
+pub struct Pace {
+    /// Detect on every n-th frame; the others are decoded and passed over.
+    pub every: NonZeroU64,
+    /// When the film was taken, where that is known better than from the file.
+    pub start: Option<WallTime>,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Pace { every: NonZeroU64::MIN, start: None }
+    }
+}
+
+/// What there is to look at after one frame that was detected on, and once more when the film is over.
+pub struct Step<'a> {
+    /// `None` in the last step, which ends what was still open.
+    pub seen: Option<(&'a Frame, &'a Detections)>,
+    pub pipeline: &'a Pipeline,
+    pub events: &'a [Event],
+}
+
+/// Frames of the film that were decoded, whether detected on or not, and where the last one ends in film time.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Length {
+    pub frames: u64,
+    pub seconds: f64,
+}
+
+/// Calls `each` after every detected frame and once after the end. A film that breaks off in the middle is an error, but one
+/// that comes after that last call: what was seen until then is complete and can be written down. The length is there
+/// either way.
+pub fn run_film(
+    detector: &mut dyn Detector,
+    film: &mut Film,
+    pipeline: &mut Pipeline,
+    pace: Pace,
+    mut each: impl FnMut(Step<'_>) -> anyhow::Result<()>,
+) -> (Length, anyhow::Result<()>) {
+    let bar = progress_bar(film.frames());
+    let mut length = Length::default();
+    let mut through = || -> anyhow::Result<()> {
+        while let Some(mut frame) = film.next_frame()? {
+            bar.inc(1);
+            let place = length.frames;
+            length = Length { frames: place + 1, seconds: film.end().secs_f64() };
+            if place % pace.every != 0 {
+                continue;
+            }
+            if let Some(start) = pace.start {
+                frame.taken = start + (frame.at - MediaTime::ZERO);
+            }
+            let detections =
+                detector.detect(&frame).with_context(|| format!("cannot detect on frame {place} of the film"))?;
+            let events = pipeline.step(&detections);
+            each(Step { seen: Some((&frame, &detections)), pipeline, events: &events })?;
+        }
+        Ok(())
+    };
+    let outcome = through();
+    bar.finish_and_clear();
+    let events = pipeline.finish();
+    let last = each(Step { seen: None, pipeline, events: &events });
+    (length, outcome.and(last))
+}
+
+/// On a terminal only: indicatif stays silent in a pipe.
+pub fn progress_bar(frames: Option<u64>) -> ProgressBar {
+    let (bar, template) = match frames {
+        Some(n) => (ProgressBar::new(n), "{bar:40} {pos}/{len} frames, {per_sec}, {eta} left"),
+        None => (ProgressBar::no_length(), "{spinner} {pos} frames, {per_sec}"),
+    };
+    bar.with_style(ProgressStyle::with_template(template).expect("the template above is well formed"))
+}

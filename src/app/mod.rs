@@ -1,0 +1,34 @@
+//! One file per verb of the command line: `Args` says what it takes, `run` does it.
+
+pub mod bench;
+pub mod check;
+pub mod count;
+pub mod detect;
+pub mod film;
+pub mod models;
+pub mod replay;
+pub mod run;
+pub mod track;
+
+use crate::config::Invalid;
+use std::process::ExitCode;
+
+pub use crate::problems::BadInput;
+
+/// Says on standard error what went wrong, in one line, and gives the exit status for it. The mistakes of a
+/// configuration get a line each.
+pub fn report(error: &anyhow::Error) -> ExitCode {
+    // Whoever reads our output may go away, as `head` does; that is no failure of ours to talk about.
+    let pipe_closed = |cause: &(dyn std::error::Error + 'static)| {
+        cause.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
+    };
+    if error.chain().any(pipe_closed) {
+        return ExitCode::SUCCESS;
+    }
+    if let Some(invalid) = error.downcast_ref::<Invalid>() {
+        eprintln!("{invalid}");
+        return ExitCode::from(2);
+    }
+    eprintln!("watchpost: {}", format!("{error:#}").replace('\n', " "));
+    if error.chain().any(|cause| cause.is::<BadInput>()) { ExitCode::from(2) } else { ExitCode::FAILURE }
+}

@@ -1,0 +1,106 @@
+//! What each camera does right now: the capture threads write it, the lane reads and publishes it.
+
+use crate::link::topics::CameraState;
+use crate::time::{Span, Stopwatch, WallTime};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// A live camera that has sent nothing for so long is stalled.
+const SILENCE: Span = Span::from_millis(2_000);
+
+/// As it is published.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct CameraStatus {
+    pub state: CameraState,
+    pub reason: String,
+    pub since: WallTime,
+}
+
+struct Entry {
+    status: CameraStatus,
+    newest_frame: Stopwatch,
+    frames: u64,
+    /// No more frames will come, and nobody waits for any.
+    over: bool,
+}
+
+/// One entry per camera, by its mailbox.
+pub(super) struct Board(Mutex<Vec<Entry>>);
+
+impl Board {
+    pub fn new() -> Self {
+        Board(Mutex::new(Vec::new()))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Entry>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives the new camera's index.
+    pub fn add(&self, state: CameraState, reason: &str) -> usize {
+        let status = CameraStatus { state, reason: reason.into(), since: WallTime::now() };
+        let mut entries = self.lock();
+        entries.push(Entry { status, newest_frame: Stopwatch::start(), frames: 0, over: state == CameraState::Disabled });
+        entries.len() - 1
+    }
+
+    /// A frame has come.
+    pub fn frame(&self, camera: usize) {
+        let entry = &mut self.lock()[camera];
+        entry.newest_frame = Stopwatch::start();
+        entry.frames += 1;
+        entry.over = false;
+        entry.change(CameraState::Live, "");
+    }
+
+    pub fn down(&self, camera: usize, reason: &str) {
+        self.lock()[camera].change(CameraState::Down, reason);
+    }
+
+    /// As `down`, and for good.
+    pub fn over(&self, camera: usize, reason: &str) {
+        let entry = &mut self.lock()[camera];
+        entry.change(CameraState::Down, reason);
+        entry.over = true;
+    }
+
+    /// The state to publish and how many frames have come since the start.
+    pub fn look(&self, camera: usize) -> (CameraStatus, u64) {
+        let entry = &mut self.lock()[camera];
+        if entry.status.state == CameraState::Live && entry.newest_frame.elapsed() > SILENCE {
+            entry.change(CameraState::Stalled, "no frame for 2 s");
+        }
+        (entry.status.clone(), entry.frames)
+    }
+
+    /// No camera will send anything any more.
+    pub fn all_over(&self) -> bool {
+        self.lock().iter().all(|entry| entry.over)
+    }
+}
+
+impl Entry {
+    fn change(&mut self, state: CameraState, reason: &str) {
+        if self.status.state != state || self.status.reason != reason {
+            self.status = CameraStatus { state, reason: reason.into(), since: WallTime::now() };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_camera_comes_goes_and_comes_back() {
+        let board = Board::new();
+        let door = board.add(CameraState::Down, "starting");
+        board.frame(door);
+        assert_eq!(board.look(door).0.state, CameraState::Live);
+        board.down(door, "unplugged");
+        assert_eq!((board.look(door).0.reason.as_str(), board.all_over()), ("unplugged", false));
+        board.frame(door);
+        assert_eq!(board.look(door), (board.look(door).0, 2));
+        board.over(door, "the film is over");
+        assert!(board.all_over());
+    }
+}

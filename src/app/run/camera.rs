@@ -1,0 +1,208 @@
+//! One camera in the lane: its pipeline, its totals over restarts, and what of it is published.
+
+use super::outlet::Outlet;
+use crate::detection::{Class, Detections};
+use crate::event::Event;
+use crate::evidence::jpeg;
+use crate::frame::Picture;
+use crate::ids::{CameraId, LineId};
+use crate::link::topics::{self, Topics};
+use crate::pipeline::{CameraPlan, Pipeline};
+use crate::scene::line::LineTotals;
+use crate::store::{LineTotal, MinuteCount};
+use crate::time::WallTime;
+use anyhow::Result;
+use embedded_svc::mqtt::client::QoS;
+use std::collections::BTreeMap;
+
+/// Good enough to see who it is about, small enough for a phone.
+const SNAPSHOT_QUALITY: u8 = 80;
+
+pub(super) struct Watched {
+    pub id: CameraId,
+    pub pipeline: Pipeline,
+    /// Before this start of the appliance.
+    earlier: BTreeMap<LineId, LineTotal>,
+    recorded: BTreeMap<LineId, LineTotal>,
+    minute: Minute,
+    /// The newest picture, for snapshots.
+    pub picture: Option<Picture>,
+    started: WallTime,
+    pub processed: u64,
+}
+
+impl Watched {
+    pub fn new(plan: CameraPlan, earlier: &BTreeMap<(CameraId, LineId), LineTotal>, started: WallTime) -> Self {
+        let id = plan.camera.clone();
+        let earlier = earlier
+            .iter()
+            .filter(|((camera, _), _)| *camera == id)
+            .map(|((_, line), total)| (line.clone(), total.clone()))
+            .collect();
+        Watched {
+            id,
+            pipeline: Pipeline::new(plan),
+            earlier,
+            recorded: BTreeMap::new(),
+            minute: Minute::default(),
+            picture: None,
+            started,
+            processed: 0,
+        }
+    }
+
+    pub fn step(&mut self, detections: &Detections) -> Vec<Event> {
+        self.processed += 1;
+        let events = self.pipeline.step(detections);
+        self.minute.add(detections.taken, self.pipeline.present());
+        events
+    }
+
+    /// The totals that have changed since they were last asked for.
+    pub fn changed_lines(&mut self) -> Vec<LineTotal> {
+        let totals: Vec<LineTotal> = self.pipeline.lines().iter().map(|(line, now)| self.total(line, now)).collect();
+        let changed: Vec<LineTotal> =
+            totals.into_iter().filter(|total| self.recorded.get(&total.line) != Some(total)).collect();
+        self.recorded.extend(changed.iter().map(|total| (total.line.clone(), total.clone())));
+        changed
+    }
+
+    fn total(&self, line: &LineId, now: &LineTotals) -> LineTotal {
+        let earlier = self.earlier.get(line);
+        LineTotal {
+            camera: self.id.clone(),
+            line: line.clone(),
+            into: now.into + earlier.map_or(0, |total| total.into),
+            out: now.out + earlier.map_or(0, |total| total.out),
+            since: earlier.map_or(self.started, |total| total.since),
+        }
+    }
+
+    /// Counts of minutes that are over.
+    pub fn minutes(&mut self) -> Vec<MinuteCount> {
+        self.minute.take_finished(&self.id)
+    }
+
+    /// Counts of the minute that goes on, before the end.
+    pub fn last_minute(&mut self) -> Vec<MinuteCount> {
+        self.minute.finish();
+        self.minute.take_finished(&self.id)
+    }
+
+    /// Other lines, zones and rules from the next frame on. Totals of lines that stay go on.
+    pub fn swap_rules(&mut self, plan: CameraPlan) -> Vec<Event> {
+        // A line that is drawn anew counts from nought in the pipeline, but what it counted before was counted.
+        for (line, now) in self.pipeline.lines() {
+            let total = self.total(line, now);
+            if self.pipeline.plan().lines.get(line) != plan.lines.get(line) {
+                self.earlier.insert(line.clone(), total);
+            }
+        }
+        self.pipeline.swap_rules(plan)
+    }
+
+    /// Every topic at which the broker keeps something of this camera.
+    pub fn retained(&self, topics: &Topics) -> Vec<String> {
+        let mut all = vec![topics.camera_status(&self.id), topics.snapshot(&self.id)];
+        all.extend(self.pipeline.present().keys().map(|class| topics.class(&self.id, *class)));
+        for line in self.pipeline.lines().keys() {
+            let topic = topics.line(&self.id, line);
+            all.extend([format!("{topic}/in"), format!("{topic}/out"), topic]);
+        }
+        for zone in self.pipeline.zones().keys() {
+            let topic = topics.zone(&self.id, zone);
+            all.extend([format!("{topic}/now"), topic]);
+        }
+        all.extend(self.pipeline.rules_on().keys().map(|rule| topics.rule(&self.id, rule)));
+        all
+    }
+
+    /// All retained topics of this camera but its status; what has not changed is not sent again.
+    pub fn publish(&self, topics: &Topics, outlet: &Outlet) {
+        for (&class, now) in self.pipeline.present() {
+            outlet.retain(&topics.class(&self.id, class), now.to_string().as_bytes(), QoS::AtMostOnce);
+        }
+        for (line, now) in self.pipeline.lines() {
+            let (topic, total) = (topics.line(&self.id, line), self.total(line, now));
+            let payload = topics::line(total.into, total.out, total.since);
+            outlet.retain(&topic, payload.as_bytes(), QoS::AtLeastOnce);
+            outlet.retain(&format!("{topic}/in"), total.into.to_string().as_bytes(), QoS::AtLeastOnce);
+            outlet.retain(&format!("{topic}/out"), total.out.to_string().as_bytes(), QoS::AtLeastOnce);
+        }
+        for (zone, stats) in self.pipeline.zones() {
+            let topic = topics.zone(&self.id, &zone);
+            let payload = topics::zone(stats.now as u64, stats.dwell_p50_s, stats.dwell_p95_s);
+            outlet.retain(&topic, payload.as_bytes(), QoS::AtMostOnce);
+            outlet.retain(&format!("{topic}/now"), stats.now.to_string().as_bytes(), QoS::AtMostOnce);
+        }
+        for (rule, on) in self.pipeline.rules_on() {
+            outlet.retain(&topics.rule(&self.id, &rule), topics::on_off(on).as_bytes(), QoS::AtLeastOnce);
+        }
+    }
+
+    /// Publishes the newest picture; false if there is none yet.
+    pub fn snapshot(&self, topics: &Topics, outlet: &Outlet) -> Result<bool> {
+        let Some(picture) = &self.picture else { return Ok(false) };
+        outlet.retain(&topics.snapshot(&self.id), &jpeg(picture, SNAPSHOT_QUALITY)?, QoS::AtMostOnce);
+        Ok(true)
+    }
+}
+
+/// Mean and maximum of how many were there at once, minute by minute.
+#[derive(Default)]
+struct Minute {
+    /// Minutes since 1970.
+    current: Option<i64>,
+    frames: u64,
+    seen: BTreeMap<Class, (u64, u32)>,
+    finished: Vec<(i64, Class, f64, u32)>,
+}
+
+impl Minute {
+    fn add(&mut self, taken: WallTime, present: &BTreeMap<Class, usize>) {
+        let minute = taken.micros().div_euclid(60_000_000);
+        if self.current != Some(minute) {
+            self.finish();
+            self.current = Some(minute);
+        }
+        self.frames += 1;
+        for (class, now) in present.iter().filter(|(_, now)| **now > 0) {
+            let (sum, max) = self.seen.entry(*class).or_default();
+            *sum += *now as u64;
+            *max = (*max).max(u32::try_from(*now).unwrap_or(u32::MAX));
+        }
+    }
+
+    fn finish(&mut self) {
+        let frames = std::mem::take(&mut self.frames);
+        let seen = std::mem::take(&mut self.seen);
+        if let Some(minute) = self.current.take() {
+            let row = |(class, (sum, max))| (minute, class, sum as f64 / frames.max(1) as f64, max);
+            self.finished.extend(seen.into_iter().map(row));
+        }
+    }
+
+    fn take_finished(&mut self, camera: &CameraId) -> Vec<MinuteCount> {
+        let row = |(minute, class, mean, max)| MinuteCount { camera: camera.clone(), minute, class, mean, max };
+        std::mem::take(&mut self.finished).into_iter().map(row).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_minute_is_counted_when_it_is_over() {
+        let mut minute = Minute::default();
+        let person = |n| BTreeMap::from([(Class::PERSON, n)]);
+        let at = |s: i64| WallTime::from_micros(s * 1_000_000);
+        minute.add(at(60), &person(1));
+        minute.add(at(90), &person(4));
+        assert!(minute.take_finished(&CameraId::new("c")).is_empty());
+        minute.add(at(120), &person(0));
+        let counts = minute.take_finished(&CameraId::new("c"));
+        assert_eq!(counts.len(), 1);
+        assert_eq!((counts[0].minute, counts[0].mean, counts[0].max), (1, 2.5, 4));
+    }
+}

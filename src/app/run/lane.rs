@@ -1,0 +1,175 @@
+//! The inference lane: one thread that looks at the newest frame of the camera that has waited longest, detects,
+//! tracks, judges, and has everything on disk before the link hears of it.
+
+use super::board::Board;
+use super::camera::Watched;
+use super::capture::Look;
+use super::health::{Frames, Meters};
+use super::outlet::Outlet;
+use crate::detection::Detections;
+use crate::event::Event;
+use crate::infer::{Detector, Stages};
+use crate::link::topics::{self, Topics};
+use crate::mailbox::Mailboxes;
+use crate::platform::clock;
+use crate::store::{Batch, Store};
+use crate::time::{Span, Stopwatch};
+use anyhow::Result;
+use embedded_svc::mqtt::client::QoS;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tracing::{info, warn};
+
+/// How often what is retained is brought up to date.
+const BEAT: Span = Span::from_millis(1_000);
+
+/// How long to wait for a frame before looking after everything else.
+const PATIENCE: Span = Span::from_millis(100);
+
+pub(super) struct Lane {
+    /// `None` where all cameras are recordings.
+    pub detector: Option<Box<dyn Detector>>,
+    /// By mailbox.
+    pub cameras: BTreeMap<usize, Watched>,
+    pub store: Store,
+    pub outlet: Outlet,
+    pub topics: Topics,
+    pub mail: Arc<Mailboxes<Look>>,
+    pub board: Arc<Board>,
+    pub meters: Meters,
+    beat: Option<Stopwatch>,
+}
+
+impl Lane {
+    pub fn new(
+        detector: Option<Box<dyn Detector>>,
+        store: Store,
+        outlet: Outlet,
+        topics: Topics,
+        (mail, board): (Arc<Mailboxes<Look>>, Arc<Board>),
+        meters: Meters,
+    ) -> Self {
+        Lane { detector, cameras: BTreeMap::new(), store, outlet, topics, mail, board, meters, beat: None }
+    }
+
+    /// Looks at one frame, or waits a moment for one.
+    ///
+    /// # Errors
+    /// The event database broke: a restart begins a new one.
+    pub fn turn(&mut self) -> Result<()> {
+        if let Some((index, look)) = self.mail.take(PATIENCE)
+            && let Some(detections) = self.detect(index, look)
+        {
+            self.step(index, &detections)?;
+        }
+        if self.beat.is_none_or(|beat| beat.elapsed() >= BEAT) {
+            self.beat = Some(Stopwatch::start());
+            self.keep_up()?;
+        }
+        Ok(())
+    }
+
+    fn detect(&mut self, index: usize, look: Look) -> Option<Detections> {
+        let frame = match look {
+            Look::Seen(detections) => return Some(detections),
+            Look::Frame(frame) => frame,
+        };
+        let camera = self.cameras.get_mut(&index)?;
+        if camera.picture.replace(frame.picture.clone()).is_none()
+            && let Err(error) = camera.snapshot(&self.topics, &self.outlet)
+        {
+            warn!(camera = %camera.id, error = format!("{error:#}"), "No snapshot could be made.");
+        }
+        let mut stages = Stages::default();
+        match self.detector.as_mut()?.detect_timed(&frame, &mut stages) {
+            Ok(detections) => {
+                self.meters.of(&camera.id).looked(&stages);
+                Some(detections)
+            }
+            Err(error) => {
+                let failed = &mut self.meters.of(&camera.id).failed;
+                *failed += 1;
+                // Once says it; a frame that cannot be looked at is a frame lost, and the next one comes.
+                if *failed == 1 {
+                    warn!(camera = %camera.id, error = format!("{error:#}"), "A frame could not be looked at.");
+                }
+                None
+            }
+        }
+    }
+
+    fn step(&mut self, index: usize, detections: &Detections) -> Result<()> {
+        let Some(camera) = self.cameras.get_mut(&index) else { return Ok(()) };
+        let clock = Stopwatch::start();
+        let events = camera.step(detections);
+        self.meters.of(&camera.id).stepped(clock.elapsed());
+        let batch = Batch { events, lines: camera.changed_lines(), minutes: camera.minutes() };
+        self.record(index, batch)
+    }
+
+    /// On disk first, then the link is told.
+    pub fn record(&mut self, index: usize, batch: Batch) -> Result<()> {
+        if batch == Batch::default() {
+            return Ok(());
+        }
+        let alert = batch.events.iter().any(|event: &Event| event.severity.is_alert());
+        let records = self.store.write(batch)?;
+        for record in &records {
+            let event = &record.event;
+            info!(seq = record.seq, camera = %event.camera, kind = event.kind, explain = event.explain, "Event.");
+        }
+        if !records.is_empty() {
+            self.outlet.wake();
+        }
+        let Some(camera) = self.cameras.get(&index) else { return Ok(()) };
+        camera.publish(&self.topics, &self.outlet);
+        if alert && let Err(error) = camera.snapshot(&self.topics, &self.outlet) {
+            warn!(camera = %camera.id, error = format!("{error:#}"), "No snapshot could be made.");
+        }
+        Ok(())
+    }
+
+    /// Retained state, the health report, and whatever the disk refused before.
+    pub fn keep_up(&mut self) -> Result<()> {
+        let trusted = clock::is_trusted();
+        let mut cameras = Vec::new();
+        for (index, camera) in &mut self.cameras {
+            camera.pipeline.set_clock_trusted(trusted);
+            camera.publish(&self.topics, &self.outlet);
+            let (status, came) = self.board.look(*index);
+            let payload = topics::camera_status(status.state, &status.reason, status.since);
+            self.outlet.retain(&self.topics.camera_status(&camera.id), payload.as_bytes(), QoS::AtLeastOnce);
+            let dropped = self.mail.dropped(*index);
+            cameras.push((camera.id.clone(), status, Frames { came, processed: camera.processed, dropped }));
+        }
+        if !self.store.write(Batch::default())?.is_empty() {
+            self.outlet.wake();
+        }
+        if let Some(link) = self.outlet.state().filter(|_| self.meters.is_due()) {
+            let health = self.meters.report(cameras, self.store.health(), link);
+            self.outlet.retain(&self.topics.health(), health.to_json().as_bytes(), QoS::AtMostOnce);
+        }
+        self.meters.vouch();
+        Ok(())
+    }
+
+    /// Ends what one camera has open and records it.
+    pub fn end(&mut self, index: usize) -> Result<()> {
+        let Some(camera) = self.cameras.get_mut(&index) else { return Ok(()) };
+        let events = camera.pipeline.finish();
+        let batch = Batch { events, lines: camera.changed_lines(), minutes: camera.last_minute() };
+        self.record(index, batch)
+    }
+
+    /// Looks at what is left in the mailboxes and ends everything that is open.
+    pub fn drain(&mut self) -> Result<()> {
+        while let Some((index, look)) = self.mail.take(Span::ZERO) {
+            if let Some(detections) = self.detect(index, look) {
+                self.step(index, &detections)?;
+            }
+        }
+        let indices: Vec<usize> = self.cameras.keys().copied().collect();
+        indices.into_iter().try_for_each(|index| self.end(index))?;
+        self.keep_up()
+    }
+}

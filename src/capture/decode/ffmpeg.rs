@@ -1,0 +1,342 @@
+//! Everything that is not MP4/H.264, through the `ffmpeg` program in a child process, if it is installed.
+//!
+//! Pictures come as YUV4MPEG2, which says their size after any turning; when each is shown comes from the
+//! `showinfo` filter on the other pipe, because films have frames of varying length and raw video has no
+//! stamps. The child gets a file and no network: a playlist in a file's clothing cannot make it fetch
+//! anything.
+//!
+//! Absent: ffmpeg for cameras, and choosing decoders for it.
+
+use super::{Decode, Facts, Shown};
+use crate::frame::{Picture, Yuv420};
+use crate::time::{MediaTime, Span, WallTime};
+use anyhow::{Context as _, Result, bail};
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+/// Of the `ffmpeg` in the search path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    pub version: String,
+    /// The option that keeps frames as they are; its name changed with version 5.1.
+    pass_through: &'static str,
+}
+
+/// Looked for once. `None`: not installed.
+pub fn found() -> Option<&'static Found> {
+    static FOUND: OnceLock<Option<Found>> = OnceLock::new();
+    FOUND
+        .get_or_init(|| {
+            let output = Command::new("ffmpeg").arg("-version").stdin(Stdio::null()).output().ok()?;
+            // ffprobe is part of the same package; some slim builds leave it out, and we need both.
+            Command::new("ffprobe").arg("-version").stdin(Stdio::null()).output().ok()?;
+            let text = String::from_utf8_lossy(&output.stdout);
+            let version = text.strip_prefix("ffmpeg version ")?.split_whitespace().next()?.to_owned();
+            let pass_through = pass_through(&version);
+            Some(Found { version, pass_through })
+        })
+        .as_ref()
+}
+
+fn pass_through(version: &str) -> &'static str {
+    let mut numbers = version.split(['.', '-', '+']).map(|n| n.parse::<u32>().ok());
+    match (numbers.next().flatten(), numbers.next().flatten()) {
+        (Some(major), minor) if (major, minor.unwrap_or(0)) < (5, 1) => "-vsync",
+        // A build without a number is of the day.
+        _ => "-fps_mode",
+    }
+}
+
+/// The rest of a film, from a running child.
+pub struct Ffmpeg {
+    child: Child,
+    pictures: BufReader<ChildStdout>,
+    stamps: Receiver<Line>,
+    complaints: Arc<Mutex<Vec<String>>>,
+    size: (u32, u32),
+    full_range: bool,
+    /// Length of one tick of the stamps.
+    tick_s: f64,
+    /// Where frames of unknown length are assumed to end.
+    frame: Span,
+    /// Frames and length by the header.
+    promised: (Option<u64>, Option<Span>),
+    first: Option<MediaTime>,
+    shown: u64,
+    end: Span,
+    ended: bool,
+}
+
+/// What `showinfo` says.
+#[derive(Debug, PartialEq)]
+enum Line {
+    TimeBase { tick_s: f64, frame_s: Option<f64> },
+    Frame { pts: Option<i64>, duration: Option<i64> },
+}
+
+/// Asks `ffprobe` what the file is. The error completes the sentence "FILE …".
+pub fn probe(path: &Path) -> Result<Facts> {
+    let output = Command::new("ffprobe")
+        .args(["-v", "error", "-protocol_whitelist", "file", "-select_streams", "v:0", "-of", "json"])
+        .args(["-show_entries", "format=format_long_name,duration,nb_streams:format_tags=creation_time"])
+        .args(["-show_entries", "stream=codec_name,avg_frame_rate,nb_frames,duration"])
+        .arg(file_url(path))
+        .stdin(Stdio::null())
+        .output()
+        .context("cannot be examined, ffprobe does not start")?;
+    if !output.status.success() {
+        bail!("is no film that ffmpeg knows ({})", last_line(&String::from_utf8_lossy(&output.stderr)));
+    }
+    facts(&output.stdout)
+}
+
+fn facts(json: &[u8]) -> Result<Facts> {
+    let json: serde_json::Value = serde_json::from_slice(json).context("cannot be examined, ffprobe speaks no JSON")?;
+    let format = &json["format"];
+    let stream = &json["streams"][0];
+    let container = format["format_long_name"].as_str().unwrap_or("a file").to_owned();
+    let Some(codec) = stream["codec_name"].as_str() else { bail!("has no video track ({container})") };
+    let number = |v: &serde_json::Value| v.as_str().and_then(|s| s.parse::<f64>().ok()).filter(|n| *n > 0.0);
+    // The length of the container counts the sound as well, which may go on after the picture.
+    let length = number(&stream["duration"])
+        .or_else(|| number(&format["duration"]).filter(|_| format["nb_streams"].as_u64() == Some(1)));
+    let fps = stream["avg_frame_rate"].as_str().and_then(ratio);
+    let counted = stream["nb_frames"].as_str().and_then(|s| s.parse().ok()).filter(|n| *n > 0);
+    Ok(Facts {
+        what: format!("{container}, {codec}"),
+        frames: counted.or_else(|| Some((length? * fps?).round() as u64)),
+        fps,
+        duration: length.map(Span::from_secs_f64),
+        recorded: format["tags"]["creation_time"]
+            .as_str()
+            .and_then(|t| WallTime::parse(t).ok())
+            .filter(|t| t.micros() > 0),
+    })
+}
+
+/// `30000/1001`
+fn ratio(text: &str) -> Option<f64> {
+    let (n, d) = text.split_once('/')?;
+    let (n, d) = (n.parse::<f64>().ok()?, d.parse::<f64>().ok()?);
+    (n > 0.0 && d > 0.0).then(|| n / d)
+}
+
+/// Without a scheme a name like `concat:a` or `http:b` would be one.
+fn file_url(path: &Path) -> std::ffi::OsString {
+    let mut url = std::ffi::OsString::from("file:");
+    url.push(path);
+    url
+}
+
+fn last_line(text: &str) -> &str {
+    text.lines().rfind(|l| !l.trim().is_empty()).unwrap_or("no reason given").trim()
+}
+
+impl Ffmpeg {
+    pub fn open(path: &Path, facts: &Facts, found: &Found) -> Result<Self> {
+        let mut child = Command::new("ffmpeg")
+            .args(["-nostdin", "-hide_banner", "-nostats", "-loglevel", "level+info"])
+            .args(["-protocol_whitelist", "file", "-i"])
+            .arg(file_url(path))
+            .args(["-map", "0:v:0", "-vf", "showinfo=checksum=0", found.pass_through, "passthrough"])
+            .args(["-pix_fmt", "yuv420p", "-strict", "-1", "-f", "yuv4mpegpipe", "pipe:1"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .context("cannot be decoded, ffmpeg does not start")?;
+        let stdout = child.stdout.take().expect("stdout is piped");
+        let stderr = child.stderr.take().expect("stderr is piped");
+        let complaints = Arc::new(Mutex::new(Vec::new()));
+        // If it is full the child waits. It cannot wait for ever: ffmpeg is never so many frames ahead of the
+        // pictures it has written, since those are read before their stamps.
+        let (to_us, stamps) = sync_channel(1024);
+        let kept = complaints.clone();
+        std::thread::Builder::new()
+            .name("ffmpeg-says".into())
+            .spawn(move || {
+                for line in BufReader::new(stderr).split(b'\n').map_while(Result::ok) {
+                    let line = String::from_utf8_lossy(&line);
+                    if let Some(line) = parse_showinfo(&line) {
+                        // Nobody listens any more: go on reading, so that the child is not stuck.
+                        let _ = to_us.send(line);
+                    } else if line.contains("[error]") || line.contains("[fatal]") {
+                        let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+                        if kept.len() < 20 {
+                            kept.push(line.trim().to_owned());
+                        }
+                    }
+                }
+            })
+            .context("cannot start a thread")?;
+        let mut film = Ffmpeg {
+            child,
+            pictures: BufReader::with_capacity(1 << 16, stdout),
+            stamps,
+            complaints,
+            size: (0, 0),
+            full_range: false,
+            tick_s: 0.0,
+            frame: Span::from_secs_f64(1.0 / facts.fps.unwrap_or(25.0)),
+            promised: (facts.frames, facts.duration),
+            first: None,
+            shown: 0,
+            end: Span::ZERO,
+            ended: false,
+        };
+        let header = film.line()?;
+        (film.size, film.full_range) = parse_header(&header)
+            .with_context(|| format!("cannot be decoded by ffmpeg ({})", film.complaint().unwrap_or_default()))?;
+        super::check_size(film.size.0, film.size.1)?;
+        Ok(film)
+    }
+
+    /// One line of YUV4MPEG2; empty at the end.
+    fn line(&mut self) -> Result<String> {
+        let mut line = Vec::new();
+        (&mut self.pictures).take(1024).read_until(b'\n', &mut line).context("ffmpeg breaks off")?;
+        Ok(String::from_utf8_lossy(&line).trim_end().to_owned())
+    }
+
+    fn complaint(&self) -> Option<String> {
+        self.complaints.lock().unwrap_or_else(PoisonError::into_inner).last().cloned()
+    }
+
+    /// The stamp of the picture just read.
+    fn stamp(&mut self) -> (Span, Span) {
+        let assumed = (self.end, self.frame);
+        while let Ok(line) = self.stamps.recv() {
+            match line {
+                Line::TimeBase { tick_s, frame_s } => {
+                    self.tick_s = tick_s;
+                    self.frame = frame_s.map_or(self.frame, Span::from_secs_f64);
+                }
+                Line::Frame { pts: None, .. } => return assumed,
+                Line::Frame { pts: Some(pts), duration } => {
+                    let lasts = duration.map_or(self.frame, |d| Span::from_secs_f64(d as f64 * self.tick_s));
+                    return (Span::from_secs_f64(pts as f64 * self.tick_s), lasts);
+                }
+            }
+        }
+        assumed
+    }
+
+    fn finish(&mut self) -> Result<Option<Shown>> {
+        self.ended = true;
+        let status = self.child.wait().context("ffmpeg got lost")?;
+        let complaint = self.complaint();
+        let frames = self.shown;
+        if frames == 0 {
+            bail!("gives not a single picture ({})", complaint.unwrap_or_else(|| status.to_string()));
+        }
+        // What headers promise is rounded and estimated.
+        let is_short = |(frames, length): (Option<u64>, Option<Span>)| {
+            frames.is_some_and(|n| (self.shown as f64) < n as f64 * 0.98 - 2.0)
+                || length.is_some_and(|l| self.end.secs_f64() < l.secs_f64() * 0.98 - 0.5)
+        };
+        if !status.success() || is_short(self.promised) {
+            let of = self.promised.0.map(|n| format!(" of {n}")).unwrap_or_default();
+            let why = complaint.map(|c| format!(" ({c})")).unwrap_or_default();
+            bail!("breaks off after {frames}{of} frames at {:.1} s{why}", self.end.secs_f64());
+        }
+        Ok(None)
+    }
+}
+
+impl Decode for Ffmpeg {
+    fn next(&mut self) -> Result<Option<Shown>> {
+        if self.ended {
+            return Ok(None);
+        }
+        if !self.line()?.starts_with("FRAME") {
+            return self.finish();
+        }
+        let (w, h) = self.size;
+        let (cw, ch) = Yuv420::chroma_size(w, h);
+        let [mut y, mut u, mut v] = [(w, h), (cw, ch), (cw, ch)].map(|(w, h)| vec![0; w as usize * h as usize]);
+        for plane in [&mut y, &mut u, &mut v] {
+            if self.pictures.read_exact(plane).is_err() {
+                return self.finish();
+            }
+        }
+        let (at, lasts) = self.stamp();
+        let at = MediaTime::ZERO + at;
+        let first = *self.first.get_or_insert(at);
+        self.shown += 1;
+        // A stamp that goes back is a broken one.
+        let at = (at - first).max(self.end - self.frame);
+        self.end = at + lasts;
+        let picture = Yuv420 { width: w, height: h, y, u, v, full_range: self.full_range };
+        Ok(Some(Shown { at: MediaTime::ZERO + at, lasts, picture: Picture::Yuv420(Arc::new(picture)) }))
+    }
+}
+
+impl Drop for Ffmpeg {
+    fn drop(&mut self) {
+        // It may have ended by itself; a child that is not waited for stays in the process table.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// `YUV4MPEG2 W640 H480 F25:1 Ip A1:1 C420mpeg2 XYSCSS=420MPEG2 XCOLORRANGE=FULL`
+fn parse_header(line: &str) -> Option<((u32, u32), bool)> {
+    let fields = line.strip_prefix("YUV4MPEG2")?;
+    let field = |key: char| fields.split(' ').find_map(|f| f.strip_prefix(key)?.parse().ok());
+    Some(((field('W')?, field('H')?), fields.contains("XCOLORRANGE=FULL")))
+}
+
+/// `[Parsed_showinfo_0 @ 0x1] [info] n:   3 pts:   1536 pts_time:0.12    duration:    512 …`, and before
+/// the first `… config in time_base: 1/12800, frame_rate: 25/1`.
+fn parse_showinfo(line: &str) -> Option<Line> {
+    if !line.starts_with("[Parsed_showinfo") {
+        return None;
+    }
+    let after = |key: &str| line.split_once(key).and_then(|(_, rest)| rest.split_whitespace().next());
+    if let Some(base) = after("config in time_base:") {
+        let tick_s = ratio(base.trim_end_matches(','))?;
+        return Some(Line::TimeBase { tick_s, frame_s: after("frame_rate:").and_then(ratio).map(|fps| 1.0 / fps) });
+    }
+    after(" n:")?.parse::<u64>().ok()?;
+    let ticks = |key| after(key).and_then(|n| n.parse().ok());
+    Some(Line::Frame { pts: ticks(" pts:"), duration: ticks(" duration:").filter(|d: &i64| *d > 0) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lines_of_showinfo_are_understood() {
+        let frame = "[Parsed_showinfo_0 @ 0x55] [info] n:   3 pts:   1536 pts_time:0.12    pos:    9 fmt:yuv420p";
+        assert_eq!(parse_showinfo(frame), Some(Line::Frame { pts: Some(1536), duration: None }));
+        let newer = "[Parsed_showinfo_0 @ 0x55] [info] n:3 pts:NOPTS pts_time:NOPTS duration:512 duration_time:0.04";
+        assert_eq!(parse_showinfo(newer), Some(Line::Frame { pts: None, duration: Some(512) }));
+        let base = "[Parsed_showinfo_0 @ 0x55] [info] config in time_base: 1/12800, frame_rate: 25/1";
+        assert_eq!(parse_showinfo(base), Some(Line::TimeBase { tick_s: 1.0 / 12800.0, frame_s: Some(0.04) }));
+        assert_eq!(parse_showinfo("[Parsed_showinfo_0 @ 0x55] [info]   color_range:unknown"), None);
+        assert_eq!(parse_showinfo("[mpeg4 @ 0x55] [error] n: 3 pts: 4"), None);
+    }
+
+    #[test]
+    fn frames_are_passed_through_by_the_option_of_the_version() {
+        for (version, option) in [
+            ("4.3.9-0+deb11u1", "-vsync"),
+            ("5.0.1", "-vsync"),
+            ("5.1.6-0+deb12u1", "-fps_mode"),
+            ("8.0", "-fps_mode"),
+            ("N-112-gabcdef", "-fps_mode"),
+        ] {
+            assert_eq!(pass_through(version), option, "{version}");
+        }
+    }
+
+    #[test]
+    fn a_file_with_sound_only_has_no_video_track() {
+        let error = facts(br#"{"streams":[],"format":{"format_long_name":"WAV"}}"#).unwrap_err();
+        assert_eq!(error.to_string(), "has no video track (WAV)");
+    }
+}

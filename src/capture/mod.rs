@@ -1,0 +1,104 @@
+//! Where frames come from. A [`Source`] is a camera or something that plays one.
+//!
+//! For live use [`open`] gives a source that keeps its own time; for people who want every frame of a film and
+//! need not hurry there is [`open_video`]. A source ends (`None`), fails (an error: open it again later) or is
+//! asked to stop; it never retries by itself, that is the one loop in `app::run`. A track log ([`recorded`]) holds
+//! what a detector saw and no pictures, so it is no [`Source`] and has its own door.
+//!
+//! Absent: dropping frames (the mailbox does that), and sources by network.
+
+mod decode;
+mod encode;
+mod file;
+mod folder;
+pub mod recorded;
+mod usb;
+mod usb_picture;
+
+use crate::frame::Frame;
+use crate::problems::Problems;
+use crate::stop::Stop;
+use anyhow::{Result, bail};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use std::fmt;
+use std::path::Path;
+
+pub use decode::{Film, h264, open_video, read_picture};
+pub use encode::FilmWriter;
+pub use file::FileConfig;
+pub use folder::FolderConfig;
+pub use recorded::RecordedConfig;
+pub use usb::UsbConfig;
+
+pub trait Source: Send {
+    /// Waits for the next frame. `None`: there will be no more, or the stop token is set.
+    ///
+    /// # Errors
+    /// The source is of no use any more and should be opened again later.
+    fn next_frame(&mut self) -> Result<Option<Frame>>;
+    /// For logs and the list of cameras.
+    fn describe(&self) -> String;
+}
+
+/// Where a camera's frames come from.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(tag = "kind", rename_all = "snake_case")]
+pub enum SourceConfig {
+    /// A film file that plays like a camera.
+    File(FileConfig),
+    /// A folder of pictures that play like a camera.
+    Folder(FolderConfig),
+    /// A USB camera (V4L2).
+    Usb(UsbConfig),
+    /// A track log that plays like a camera; nothing is detected, since it was before.
+    Recorded(RecordedConfig),
+}
+
+/// Opens a source for live use. Setting `stop` ends every wait in it.
+///
+/// # Errors
+/// One sentence that names the device or file, what is wrong and what was expected. A track log has no
+/// frames: [`recorded::Recorded`] opens it.
+pub fn open(config: &SourceConfig, stop: &Stop) -> Result<Box<dyn Source>> {
+    Ok(match config {
+        SourceConfig::File(config) => Box::new(file::FileSource::open(config, stop)?),
+        SourceConfig::Folder(config) => Box::new(folder::FolderSource::open(config, stop)?),
+        SourceConfig::Usb(config) => Box::new(usb::UsbSource::open(config, stop)?),
+        SourceConfig::Recorded(config) => bail!("{} is a track log and holds no pictures", config.path.display()),
+    })
+}
+
+impl SourceConfig {
+    pub fn check(&self, at: &str, problems: &mut Problems) {
+        match self {
+            SourceConfig::File(config) => config.check(at, problems),
+            SourceConfig::Folder(config) => config.check(at, problems),
+            SourceConfig::Usb(config) => config.check(at, problems),
+            SourceConfig::Recorded(config) => config.check(at, problems),
+        }
+    }
+    /// Relative paths start at the folder of the configuration file.
+    pub fn resolve_paths(&mut self, folder: &Path) {
+        match self {
+            SourceConfig::File(config) => config.path = folder.join(&config.path),
+            SourceConfig::Folder(config) => config.path = folder.join(&config.path),
+            SourceConfig::Recorded(config) => config.path = folder.join(&config.path),
+            // A device is no file of ours: `/dev/video0` or nothing.
+            SourceConfig::Usb(_) => {}
+        }
+    }
+}
+
+/// What it is, for a person; no secrets.
+impl fmt::Display for SourceConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SourceConfig::File(config) => write!(f, "film {}", config.path.display()),
+            SourceConfig::Folder(config) => write!(f, "pictures in {}", config.path.display()),
+            SourceConfig::Usb(config) => write!(f, "USB camera {}", config.device.display()),
+            SourceConfig::Recorded(config) => write!(f, "track log {}", config.path.display()),
+        }
+    }
+}

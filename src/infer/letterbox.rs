@@ -1,0 +1,267 @@
+//! A picture of any size becomes the tensor of a network's size: scaled with its proportions kept, the rest padded.
+//!
+//! Scaling comes first and colour second, whatever the picture is made of: a film's planes are scaled as planes,
+//! so a frame of 1080p is never turned into RGB at its full size. The colours go straight to their place in the
+//! tensor, with the network's range, mean and deviation applied on the way.
+//!
+//! Absent: rotation, and cropping. What the camera sees is what the network sees.
+
+use super::manifest::{Channels, Input, Placement};
+use crate::frame::{Picture, Yuv420};
+use crate::geometry::BBox;
+use anyhow::{Context, Result, ensure};
+use fast_image_resize::images::{Image, TypedImageRef};
+use fast_image_resize::pixels::{U8, U8x3};
+use fast_image_resize::{FilterType, PixelTrait, ResizeAlg, ResizeOptions, Resizer};
+
+/// Where a picture lies in the input of the network, in whole pixels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fit {
+    x: u32,
+    y: u32,
+    width: u32,
+    height: u32,
+}
+
+impl Fit {
+    /// As large as fits. `picture` and `input` are widths and heights above 0.
+    pub fn new(picture: (u32, u32), input: (u32, u32), placement: Placement) -> Self {
+        let ((w, h), (input_w, input_h)) = (picture, input);
+        let scale = (f64::from(input_w) / f64::from(w)).min(f64::from(input_h) / f64::from(h));
+        let scaled = |side: u32, most: u32| ((f64::from(side) * scale).round() as u32).clamp(1, most);
+        let (width, height) = (scaled(w, input_w), scaled(h, input_h));
+        let (x, y) = match placement {
+            Placement::TopLeft => (0, 0),
+            Placement::Centred => ((input_w - width) / 2, (input_h - height) / 2),
+        };
+        Fit { x, y, width, height }
+    }
+
+    /// A box in pixels of the input as fractions of the picture.
+    pub fn to_picture(self, b: BBox) -> BBox {
+        let x = |v: f32| (v - self.x as f32) / self.width as f32;
+        let y = |v: f32| (v - self.y as f32) / self.height as f32;
+        BBox::new(x(b.x1), y(b.y1), x(b.x2), y(b.y2))
+    }
+
+    /// The inverse of [`Fit::to_picture`].
+    pub fn to_input(self, b: BBox) -> BBox {
+        let x = |v: f32| v * self.width as f32 + self.x as f32;
+        let y = |v: f32| v * self.height as f32 + self.y as f32;
+        BBox::new(x(b.x1), y(b.y1), x(b.x2), y(b.y2))
+    }
+}
+
+/// Fills the tensors of one network. Keeps its buffers from frame to frame.
+pub struct Letterbox {
+    input: Input,
+    /// Of red, green, blue: what a byte is multiplied with, and what is added, for the tensor.
+    gain: [f32; 3],
+    offset: [f32; 3],
+    /// Of red, green, blue: which plane of the tensor.
+    plane: [usize; 3],
+    resizer: Resizer,
+    scaled: Vec<Image<'static>>,
+    /// Where the tensor was filled last: the border around it is right already.
+    filled: Option<Fit>,
+}
+
+impl Letterbox {
+    pub fn new(input: &Input) -> Self {
+        let [low, high] = input.range;
+        let plane = match input.channels {
+            Channels::Rgb => [0, 1, 2],
+            Channels::Bgr => [2, 1, 0],
+        };
+        Letterbox {
+            gain: plane.map(|p| (high - low) / 255.0 / input.std[p]),
+            offset: plane.map(|p| (low - input.mean[p]) / input.std[p]),
+            plane,
+            input: input.clone(),
+            resizer: Resizer::new(),
+            scaled: Vec::new(),
+            filled: None,
+        }
+    }
+
+    /// Writes `picture` into `tensor` (channels, rows, columns), always the same one, and says where it lies.
+    pub fn fill(&mut self, picture: &Picture, tensor: &mut [f32]) -> Result<Fit> {
+        let (width, height) = picture.size();
+        ensure!(width > 0 && height > 0, "the picture is empty: {width} x {height} pixels");
+        let area = (self.input.width * self.input.height) as usize;
+        debug_assert_eq!(tensor.len(), 3 * area);
+        let fit = Fit::new((width, height), (self.input.width, self.input.height), self.input.letterbox);
+        if self.filled != Some(fit) {
+            for (colour, &plane) in self.plane.iter().enumerate() {
+                tensor[plane * area..][..area].fill(f32::from(self.input.pad) * self.gain[colour] + self.offset[colour]);
+            }
+            self.filled = Some(fit);
+        }
+        match picture {
+            Picture::Rgb(rgb) => {
+                self.scale::<U8x3>(fit, &[(rgb.as_raw(), width, height)])?;
+                self.write_rgb(fit, tensor);
+            }
+            Picture::Yuv420(yuv) => {
+                ensure!(yuv.is_consistent(), "the planes of a frame are not as long as {width} x {height} pixels need");
+                let (cw, ch) = Yuv420::chroma_size(width, height);
+                let planes = [(&yuv.y[..], width, height), (&yuv.u[..], cw, ch), (&yuv.v[..], cw, ch)];
+                self.scale::<U8>(fit, &planes)?;
+                self.write_yuv(fit, yuv.full_range, tensor);
+            }
+        }
+        Ok(fit)
+    }
+
+    /// Scales each plane to the size of the fit, into `scaled`.
+    ///
+    /// Generic, not by a pixel type at run time: that would compile the library's code for all thirteen of them.
+    fn scale<P: PixelTrait>(&mut self, fit: Fit, planes: &[(&[u8], u32, u32)]) -> Result<()> {
+        let pixel = P::pixel_type();
+        let fresh = |image: &Image| (image.width(), image.height(), image.pixel_type()) == (fit.width, fit.height, pixel);
+        if self.scaled.len() != planes.len() || !self.scaled.iter().all(fresh) {
+            self.scaled = planes.iter().map(|_| Image::new(fit.width, fit.height, pixel)).collect();
+        }
+        let options = ResizeOptions::new().resize_alg(ALGORITHM);
+        for (&(bytes, width, height), scaled) in planes.iter().zip(&mut self.scaled) {
+            let source = TypedImageRef::<P>::from_buffer(width, height, bytes)?;
+            let mut scaled = scaled.typed_image_mut::<P>().context("the buffer is of another pixel type")?;
+            self.resizer.resize_typed(&source, &mut scaled, &options)?;
+        }
+        Ok(())
+    }
+
+    fn write_rgb(&self, fit: Fit, tensor: &mut [f32]) {
+        let area = (self.input.width * self.input.height) as usize;
+        let width = fit.width as usize;
+        for (colour, &plane) in self.plane.iter().enumerate() {
+            let (gain, offset) = (self.gain[colour], self.offset[colour]);
+            for (row, source) in self.scaled[0].buffer().chunks_exact(3 * width).enumerate() {
+                let out = &mut tensor[plane * area + self.start(fit, row)..][..width];
+                for (out, rgb) in out.iter_mut().zip(source.as_chunks::<3>().0) {
+                    *out = f32::from(rgb[colour]) * gain + offset;
+                }
+            }
+        }
+    }
+
+    /// BT.601 as in [`Yuv420::to_rgb`], but in floats: what is scaled needs no second rounding.
+    fn write_yuv(&self, fit: Fit, full_range: bool, tensor: &mut [f32]) {
+        let area = (self.input.width * self.input.height) as usize;
+        let width = fit.width as usize;
+        let (y_offset, y_gain, c_gain) = if full_range { (0.0, 1.0, 1.0) } else { (16.0, 255.0 / 219.0, 255.0 / 224.0) };
+        // What red, green and blue take of u and of v.
+        let mix = [[0.0, 1.402], [-0.344_136, -0.714_136], [1.772, 0.0]].map(|m: [f32; 2]| m.map(|k| k * c_gain));
+        let [ys, us, vs] = [0, 1, 2].map(|i| self.scaled[i].buffer());
+        for (colour, &plane) in self.plane.iter().enumerate() {
+            let (gain, offset, [from_u, from_v]) = (self.gain[colour], self.offset[colour], mix[colour]);
+            for row in 0..fit.height as usize {
+                let [ys, us, vs] = [ys, us, vs].map(|plane| &plane[row * width..][..width]);
+                let out = &mut tensor[plane * area + self.start(fit, row)..][..width];
+                for (out, ((&y, &u), &v)) in out.iter_mut().zip(ys.iter().zip(us).zip(vs)) {
+                    let (u, v) = (f32::from(u) - 128.0, f32::from(v) - 128.0);
+                    let value = (f32::from(y) - y_offset) * y_gain + from_u * u + from_v * v;
+                    *out = value.clamp(0.0, 255.0) * gain + offset;
+                }
+            }
+        }
+    }
+
+    /// Where a row of the picture begins within a plane of the tensor.
+    fn start(&self, fit: Fit, row: usize) -> usize {
+        (row + fit.y as usize) * self.input.width as usize + fit.x as usize
+    }
+}
+
+const ALGORITHM: ResizeAlg = ResizeAlg::Convolution(FilterType::Bilinear);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::infer::manifest::Layout;
+    use image::{Rgb, RgbImage};
+    use proptest::prelude::*;
+    use std::sync::Arc;
+
+    fn input(channels: Channels, letterbox: Placement) -> Input {
+        let (range, mean, std) = ([0.0, 1.0], [0.5, 0.0, 0.0], [0.5, 1.0, 1.0]);
+        Input { width: 8, height: 8, layout: Layout::Nchw, channels, range, mean, std, letterbox, pad: 51 }
+    }
+
+    fn filled(input: &Input, picture: &Picture) -> (Fit, Vec<f32>) {
+        let mut tensor = vec![f32::NAN; 3 * 64];
+        let fit = Letterbox::new(input).fill(picture, &mut tensor).unwrap();
+        (fit, tensor)
+    }
+
+    fn picture(width: u32, height: u32, colour: [u8; 3]) -> Picture {
+        Picture::Rgb(Arc::new(RgbImage::from_pixel(width, height, Rgb(colour))))
+    }
+
+    #[test]
+    fn a_wide_picture_leaves_a_border_above_and_below() {
+        let (fit, tensor) = filled(&input(Channels::Rgb, Placement::Centred), &picture(16, 8, [255, 102, 0]));
+        assert_eq!(fit, Fit { x: 0, y: 2, width: 8, height: 4 });
+        let at = |plane: usize, row: usize| tensor[plane * 64 + row * 8 + 3];
+        // The first channel's mean is .5 and its deviation .5: 255 becomes 1, and the pad 51 becomes -.6.
+        assert_eq!([at(0, 1), at(0, 2), at(0, 5), at(0, 6)], [-0.6, 1.0, 1.0, -0.6]);
+        assert_eq!([at(1, 1), at(1, 2), at(2, 1), at(2, 2)], [0.2, 0.4, 0.2, 0.0]);
+    }
+
+    #[test]
+    fn bgr_turns_the_planes_round_and_top_left_pads_below() {
+        let (fit, tensor) = filled(&input(Channels::Bgr, Placement::TopLeft), &picture(16, 8, [0, 102, 255]));
+        assert_eq!(fit, Fit { x: 0, y: 0, width: 8, height: 4 });
+        assert_eq!([tensor[0], tensor[64], tensor[128]], [1.0, 0.4, 0.0]);
+        assert_eq!([tensor[4 * 8], tensor[64 + 4 * 8]], [-0.6, 0.2]);
+    }
+
+    #[test]
+    fn planes_and_rgb_give_the_same_tensor() {
+        let (y, u, v) = (vec![81; 20 * 10], vec![90; 50], vec![240; 50]);
+        let yuv = Yuv420 { width: 20, height: 10, y, u, v, full_range: false };
+        let rgb = Picture::Rgb(Arc::new(yuv.to_rgb()));
+        let input = input(Channels::Bgr, Placement::Centred);
+        let (a, b) = (filled(&input, &Picture::Yuv420(Arc::new(yuv))), filled(&input, &rgb));
+        assert_eq!(a.0, b.0);
+        assert!(a.1.iter().zip(&b.1).all(|(a, b)| (a - b).abs() < 0.01));
+    }
+
+    #[test]
+    fn the_border_is_renewed_when_the_size_changes() {
+        let input = input(Channels::Rgb, Placement::Centred);
+        let mut letterbox = Letterbox::new(&input);
+        let mut tensor = vec![0.0; 3 * 64];
+        letterbox.fill(&picture(8, 16, [255, 255, 255]), &mut tensor).unwrap();
+        letterbox.fill(&picture(16, 8, [0, 0, 0]), &mut tensor).unwrap();
+        assert_eq!(tensor, filled(&input, &picture(16, 8, [0, 0, 0])).1);
+    }
+
+    #[test]
+    fn pictures_that_are_none_are_refused() {
+        let mut letterbox = Letterbox::new(&input(Channels::Rgb, Placement::Centred));
+        let short = Yuv420 { width: 4, height: 4, y: vec![0; 15], u: vec![0; 4], v: vec![0; 4], full_range: true };
+        for picture in [picture(0, 4, [0; 3]), Picture::Yuv420(Arc::new(short))] {
+            assert!(letterbox.fill(&picture, &mut [0.0; 3 * 64]).is_err());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_box_comes_back_from_the_input(
+            size in (1u32..5000, 1u32..5000),
+            corners in (0.0f32..1.0, 0.0f32..1.0, 0.0f32..1.0, 0.0f32..1.0),
+            centred in any::<bool>(),
+        ) {
+            let placement = if centred { Placement::Centred } else { Placement::TopLeft };
+            let fit = Fit::new(size, (416, 320), placement);
+            prop_assert!(fit.x + fit.width <= 416 && fit.y + fit.height <= 320);
+            prop_assert!(fit.width == 416 || fit.height == 320);
+            let there = BBox::new(corners.0, corners.1, corners.2, corners.3);
+            let back = fit.to_picture(fit.to_input(there));
+            let error = there.to_array().iter().zip(back.to_array()).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            // A side of one pixel far from the corner costs digits.
+            prop_assert!(error < 1e-3, "{error} of {fit:?}");
+        }
+    }
+}

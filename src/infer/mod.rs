@@ -1,0 +1,91 @@
+//! Pixels become detections. [`load`] finds a model by name, checks it, and gives a [`Detector`].
+//!
+//! ```text
+//! Frame -> letterbox -> network -> head -> suppression -> Detections
+//!          pure         tract      pure    pure
+//! ```
+//!
+//! A model is a manifest (`model.toml`, [`manifest`]) and the file it describes. [`registry`] knows which there are:
+//! NanoDet-g is part of the binary, YOLOX-nano is used where it was pulled or put. At load a file is checked by
+//! digest, the network's output by shape, and its answer to a picture made by code by the manifest's golden result
+//! (one frame's time). What is wrong with a file is one sentence that names it.
+//!
+//! Absent on purpose: tracking, batches (latency counts here, and one core's cache is small), and the names of
+//! runtimes: only `tract.rs` knows tract. A second engine, as for int8, is a second `impl Detector` that [`load`]
+//! chooses by the manifest's `quantization`.
+
+pub mod golden;
+pub mod head;
+pub mod letterbox;
+pub mod manifest;
+mod nms;
+mod onnx;
+pub mod pull;
+pub mod registry;
+mod stages;
+#[cfg(test)]
+mod tests;
+mod tract;
+
+pub use stages::{Cost, Meter, Stages};
+
+use crate::detection::{Class, Detections};
+use crate::frame::Frame;
+use anyhow::Result;
+
+/// Finds things in frames.
+pub trait Detector: Send {
+    /// Name of the model, as outputs print it.
+    fn model(&self) -> &str;
+
+    /// What it can tell apart.
+    fn classes(&self) -> &[Class];
+
+    /// Everything found in the frame, best score first.
+    fn detect(&mut self, frame: &Frame) -> Result<Detections> {
+        self.detect_timed(frame, &mut Stages::default())
+    }
+
+    /// Likewise, and says what it cost.
+    fn detect_timed(&mut self, frame: &Frame, stages: &mut Stages) -> Result<Detections>;
+}
+
+/// What is asked of [`load`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct Request {
+    /// `auto`, the name of a model, or a path to its folder or file.
+    pub model: String,
+    pub limits: Limits,
+    /// For one network; 1 is cheapest per frame.
+    pub threads: usize,
+}
+
+impl Default for Request {
+    fn default() -> Self {
+        Request { model: "auto".into(), limits: Limits::default(), threads: 1 }
+    }
+}
+
+/// What counts as found.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Limits {
+    /// Lowest score, 0..1.
+    pub min_score: f32,
+    /// Of two boxes of a class that overlap by more than this (intersection over union), one is dropped.
+    pub nms: f32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits { min_score: 0.30, nms: 0.60 }
+    }
+}
+
+/// Loads the model that is asked for from where the environment says models are.
+///
+/// # Errors
+/// One sentence that names the model or its file, and what was expected, with [`crate::problems::BadInput`] in its
+/// chain where the request or the file is wrong.
+pub fn load(request: &Request) -> Result<Box<dyn Detector>> {
+    registry::Registry::from_env().load(request)
+}

@@ -1,0 +1,266 @@
+//! Which models there are, and which of them is meant by a name.
+//!
+//! | place | what |
+//! |---|---|
+//! | in the binary | NanoDet-g; the manifest of YOLOX-nano, whose file may not be shipped |
+//! | the folder `WATCHPOST_MODELS` | what the user put there: files of manifests we know, folders with a `model.toml` |
+//! | `models/` of the working folder | folders with a `model.toml` |
+//! | the state folder | what `models pull` got |
+//!
+//! `auto` is YOLOX-nano where its file is, else NanoDet-g. A broken file in the folder the user named is an error; one
+//! that was pulled is said to be broken and passed over, since a box left alone should rather see with its second
+//! best model than not at all.
+
+use super::manifest::{Golden, Manifest, Quantization};
+use super::onnx::OnnxDetector;
+use super::{Detector, Limits, Request};
+use crate::bad_input;
+use crate::problems::BadInput;
+use anyhow::{Context, Result, anyhow};
+use sha2::{Digest, Sha256};
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
+
+static NANODET: &[u8] = include_bytes!("../../models/nanodet-g/nanodet-g.onnx");
+
+/// The manifests in the binary, with the files that are there too. In this order `models list` shows them.
+static BUILT_IN: [(&str, Option<&[u8]>); 3] = [
+    (include_str!("../../models/nanodet-g/model.toml"), Some(NANODET)),
+    (include_str!("../../models/nanodet-g/model-320.toml"), Some(NANODET)),
+    (include_str!("../../models/yolox-nano/model.toml"), None),
+];
+
+/// What `auto` takes first, and what it takes where that is absent.
+const PREFERRED: &str = "yolox-nano";
+const ALWAYS_THERE: &str = "nanodet-g";
+
+/// A model and where its file is.
+#[derive(Debug, Clone)]
+pub struct Known {
+    pub manifest: Manifest,
+    pub place: Place,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    Embedded(&'static [u8]),
+    /// Put somewhere by the user.
+    Named(PathBuf),
+    /// Got by `models pull`.
+    Pulled(PathBuf),
+    Absent,
+}
+
+/// The folders that are searched.
+#[derive(Debug, Clone, Default)]
+pub struct Registry {
+    /// `WATCHPOST_MODELS`
+    pub named: Option<PathBuf>,
+    /// Where models lie in folders of their own.
+    pub local: Option<PathBuf>,
+    /// `models pull` writes into the first.
+    pub pulled: Vec<PathBuf>,
+}
+
+impl Registry {
+    pub fn from_env() -> Self {
+        let folder = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+        // systemd names the service's state folder; elsewhere root's is the same and everybody else has a cache.
+        let state = folder("STATE_DIRECTORY");
+        let cache = folder("XDG_CACHE_HOME").or_else(|| folder("HOME").map(|home| home.join(".cache")));
+        let shared = Some(PathBuf::from("/var/lib/watchpost"));
+        let cache = cache.map(|cache| cache.join("watchpost"));
+        let order = if rustix::process::geteuid().is_root() { [state, shared, cache] } else { [state, cache, shared] };
+        Registry {
+            named: folder("WATCHPOST_MODELS"),
+            local: Some("models".into()),
+            pulled: order.into_iter().flatten().map(|state| state.join("models")).collect(),
+        }
+    }
+
+    /// See [`super::load`].
+    pub fn load(&self, request: &Request) -> Result<Box<dyn Detector>> {
+        let Request { model, limits, threads } = request;
+        if model != "auto" {
+            return self.find(model)?.load(*limits, *threads);
+        }
+        let preferred = self.find(PREFERRED)?;
+        match preferred.place {
+            Place::Absent => {}
+            Place::Pulled(_) => match preferred.load(*limits, *threads) {
+                Ok(detector) => return Ok(detector),
+                Err(error) => tracing::warn!(error = %format!("{error:#}"), instead = ALWAYS_THERE, "Pulled model is broken."),
+            },
+            _ => return preferred.load(*limits, *threads),
+        }
+        self.find(ALWAYS_THERE)?.load(*limits, *threads)
+    }
+
+    /// The model of that name, or at that path.
+    pub fn find(&self, model: &str) -> Result<Known> {
+        if let Some(known) = self.built_in().into_iter().find(|k| k.manifest.name == model) {
+            return Ok(known);
+        }
+        if model.contains('/') || Path::new(model).exists() {
+            return self.at(Path::new(model));
+        }
+        if let Some(folder) = self.folders().map(|f| f.join(model)).find(|f| f.join("model.toml").exists()) {
+            return self.at(&folder);
+        }
+        let names: Vec<String> = self.built_in().into_iter().map(|k| k.manifest.name).collect();
+        bad_input!(
+            "there is no model `{model}`, expected auto, {}, a folder under models/ with a model.toml, or a path to one",
+            names.join(", ")
+        )
+    }
+
+    /// All models that can be named, those in the binary first.
+    pub fn all(&self) -> Vec<Known> {
+        let mut all = self.built_in();
+        for folder in self.folders() {
+            let mut manifests: Vec<PathBuf> = std::fs::read_dir(folder)
+                .into_iter()
+                .flatten()
+                .filter_map(|entry| Some(entry.ok()?.path().join("model.toml")))
+                .filter(|path| path.exists())
+                .collect();
+            manifests.sort();
+            for path in manifests {
+                match self.at(&path) {
+                    Ok(known) if all.iter().any(|k| k.manifest.name == known.manifest.name) => {}
+                    Ok(known) => all.push(known),
+                    Err(error) => tracing::warn!(error = %format!("{error:#}"), "Model is left out."),
+                }
+            }
+        }
+        all
+    }
+
+    fn folders(&self) -> impl Iterator<Item = &PathBuf> {
+        self.named.iter().chain(&self.local).chain(&self.pulled)
+    }
+
+    fn built_in(&self) -> Vec<Known> {
+        let known = |(toml, file): (&str, Option<&'static [u8]>)| {
+            let manifest = Manifest::parse(toml).expect("a test reads the manifests of the binary");
+            let place = file.map_or_else(|| self.place_of(&manifest), Place::Embedded);
+            Known { manifest, place }
+        };
+        BUILT_IN.iter().copied().map(known).collect()
+    }
+
+    /// Where the file of a manifest without a folder is.
+    fn place_of(&self, manifest: &Manifest) -> Place {
+        let within = |folder: &PathBuf| {
+            let mine = [folder.join(&manifest.file), folder.join(&manifest.name).join(&manifest.file)];
+            mine.into_iter().find(|path| path.exists())
+        };
+        if let Some(path) = self.named.iter().chain(&self.local).find_map(within) {
+            return Place::Named(path);
+        }
+        self.pulled.iter().find_map(within).map_or(Place::Absent, Place::Pulled)
+    }
+
+    /// The model in a folder, of a manifest, or of a bare ONNX file whose manifest we know.
+    fn at(&self, path: &Path) -> Result<Known> {
+        let manifest_of = |path: PathBuf| -> Result<Known> {
+            let manifest = Manifest::read(&path)?;
+            let place = Place::Named(path.with_file_name(&manifest.file));
+            Ok(Known { manifest, place })
+        };
+        if path.is_dir() {
+            return manifest_of(path.join("model.toml"));
+        }
+        if path.extension().is_some_and(|e| e == "toml") {
+            return manifest_of(path.to_path_buf());
+        }
+        let bytes = std::fs::metadata(path).map_err(|e| BadInput(format!("cannot open model {}: {e}", path.display())))?.len();
+        let beside = path.with_file_name("model.toml");
+        if beside.exists() {
+            let known = manifest_of(beside)?;
+            if known.place == Place::Named(path.to_path_buf()) {
+                return Ok(known);
+            }
+        }
+        for Known { manifest, .. } in self.built_in() {
+            // Of the size it should have: its digest decides. Of another size: its name says what it is meant to be.
+            let named = path.file_name().is_some_and(|name| name == manifest.file.as_str());
+            if named || (bytes == manifest.bytes && sha256(&std::fs::read(path)?) == manifest.sha256) {
+                return Ok(Known { manifest, place: Place::Named(path.to_path_buf()) });
+            }
+        }
+        bad_input!("no manifest for model {}: expected a model.toml beside it", path.display())
+    }
+}
+
+impl Known {
+    pub fn load(&self, limits: Limits, threads: usize) -> Result<Box<dyn Detector>> {
+        Ok(Box::new(self.open(limits, threads)?))
+    }
+
+    /// Loads the model and says what it answers to the golden picture.
+    pub fn golden(&self, limits: Limits) -> Result<Golden> {
+        self.open(limits, 1)?.golden()
+    }
+
+    fn open(&self, limits: Limits, threads: usize) -> Result<OnnxDetector> {
+        let manifest = &self.manifest;
+        if manifest.quantization != Quantization::None {
+            bad_input!("{} is an int8 model, which this version cannot run, expected one in floats", manifest.name);
+        }
+        let bytes = self.read()?;
+        let detector = OnnxDetector::new(manifest, &bytes, limits, threads);
+        detector.with_context(|| BadInput(format!("cannot use model {}", self.called())))
+    }
+
+    /// The file's bytes, when they are those that the manifest means.
+    pub fn read(&self) -> Result<Cow<'static, [u8]>> {
+        let manifest = &self.manifest;
+        let bytes = match &self.place {
+            Place::Embedded(bytes) => Cow::Borrowed(*bytes),
+            Place::Named(path) | Place::Pulled(path) => Cow::Owned(read_file(path, manifest)?),
+            Place::Absent => {
+                let get = if manifest.origin.url.is_some() { format!("`watchpost models pull {}` gets it, or put ", manifest.name) } else { "put ".into() };
+                let file = &manifest.file;
+                bad_input!("model {} is not here: {get}{file} into a folder and name that in WATCHPOST_MODELS", manifest.name)
+            }
+        };
+        manifest.check_digest(&bytes).with_context(|| BadInput(format!("cannot use model {}", self.called())))?;
+        Ok(bytes)
+    }
+
+    /// What the user knows the file as.
+    fn called(&self) -> String {
+        match &self.place {
+            Place::Named(path) | Place::Pulled(path) => path.display().to_string(),
+            Place::Embedded(_) | Place::Absent => self.manifest.name.clone(),
+        }
+    }
+}
+
+impl Manifest {
+    /// Whether these bytes are the file that is meant.
+    pub fn check_digest(&self, bytes: &[u8]) -> Result<()> {
+        let found = sha256(bytes);
+        if found == self.sha256 { Ok(()) } else { Err(anyhow!("its sha256 is {found}, expected {} ({})", self.sha256, self.name)) }
+    }
+}
+
+/// In hexadecimal.
+pub fn sha256(bytes: &[u8]) -> String {
+    format!("{:x}", Sha256::digest(bytes))
+}
+
+/// Looks at the length first, so that no file of any size is read in vain.
+fn read_file(path: &Path, manifest: &Manifest) -> Result<Vec<u8>> {
+    let cannot = |what: String| BadInput(format!("cannot use model {}: {what}", path.display()));
+    let meta = std::fs::metadata(path).map_err(|e| cannot(e.to_string()))?;
+    if !meta.is_file() {
+        return Err(cannot("it is not a file".into()).into());
+    }
+    if meta.len() != manifest.bytes {
+        let expected = format!("it has {} bytes, expected the {} bytes of {}", meta.len(), manifest.bytes, manifest.name);
+        return Err(cannot(expected).into());
+    }
+    std::fs::read(path).map_err(|e| cannot(e.to_string()).into())
+}

@@ -1,0 +1,72 @@
+//! Runs ONNX graphs through tract. The only file that knows it.
+
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use std::io::Cursor;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use tract_onnx::prelude::*;
+use tract_onnx::tract_core::model::TypedSimpleState;
+use tract_onnx::tract_core::runtime::RunOptions;
+
+/// A network with one input and one output, both of fixed shape, ready to run.
+pub struct Net {
+    state: TypedSimpleState,
+    input: Arc<Tensor>,
+    output: TValue,
+}
+
+impl Net {
+    /// Builds the graph in `onnx` for this input and checks that the output has the shape expected.
+    pub fn new(onnx: &[u8], input: [usize; 4], output: [usize; 3], threads: usize) -> Result<Self> {
+        // The graph builder answers some malformed graphs with a panic. A model file is input, so that must not
+        // take the process with it; nothing of the half-built graph survives.
+        let build = catch_unwind(AssertUnwindSafe(|| build(onnx, input, threads)));
+        let state = build.unwrap_or_else(|_| bail!("the graph is malformed"))?;
+        let facts = state.model().outputs.clone();
+        ensure!(facts.len() == 1, "the graph has {} outputs, expected one", facts.len());
+        let fact = state.model().outlet_fact(facts[0]).map_err(plain)?;
+        let shape = fact.shape.as_concrete().context("the shape of the output is not fixed by that of the input")?;
+        ensure!(shape == output, "the output has shape {shape:?}, expected {output:?}");
+        ensure!(fact.datum_type == f32::datum_type(), "the output is {:?}, expected F32", fact.datum_type);
+        let tensor = |shape: &[usize]| Tensor::zero::<f32>(shape).map_err(plain);
+        Ok(Net { input: Arc::new(tensor(&input)?), output: tensor(&output)?.into_tvalue(), state })
+    }
+
+    /// What [`Net::run`] reads. Keeps its values from run to run.
+    pub fn input(&mut self) -> Result<&mut [f32]> {
+        // The last run has let go of it, so this does not copy.
+        let tensor = Arc::make_mut(&mut self.input);
+        let view = tensor.to_plain_array_view_mut::<f32>().map_err(plain)?;
+        view.into_slice().context("the input tensor is not contiguous")
+    }
+
+    pub fn run(&mut self) -> Result<&[f32]> {
+        let mut outputs = self.state.run(tvec!(self.input.clone().into_tvalue())).map_err(plain)?;
+        self.output = outputs.pop().context("the network gave no output")?;
+        self.output.try_as_plain_ram().and_then(|view| view.as_slice::<f32>()).map_err(plain)
+    }
+}
+
+fn build(onnx: &[u8], input: [usize; 4], threads: usize) -> Result<TypedSimpleState> {
+    let model = tract_onnx::onnx()
+        .model_for_read(&mut Cursor::new(onnx))
+        .map_err(|error| anyhow!("not a readable ONNX graph: {}", plain(error)))?;
+    ensure!(model.inputs.len() == 1, "the graph has {} inputs, expected one", model.inputs.len());
+    let options = RunOptions { executor: executor(threads), ..RunOptions::default() };
+    model
+        .with_input_fact(0, f32::fact(input).into())
+        .and_then(|model| model.into_optimized())
+        .and_then(|model| model.into_runnable_with_options(&options))
+        .and_then(|plan| plan.spawn())
+        .map_err(|error| anyhow!("the graph does not fit an input of {input:?}: {}", plain(error)))
+}
+
+/// More than one thread pays for the large products only; pools are per network, so cameras do not mix.
+fn executor(threads: usize) -> Option<multithread::Executor> {
+    (threads > 1).then(|| multithread::Executor::SingleThread)
+}
+
+/// tract's errors are of its own `anyhow`, tell of graph nodes over several lines, and begin with the outermost.
+fn plain(error: TractError) -> anyhow::Error {
+    anyhow!("{}", format!("{:#}", error).lines().next().unwrap_or_default().to_string())
+}

@@ -1,0 +1,167 @@
+//! The thread that owns outbox, client and connection, and its one retry loop.
+
+use super::delivery::Delivery;
+use super::session::{Ended, Session};
+use super::{Command, Input, LinkPlan, Shared, Topics, topics};
+use crate::backoff::Backoff;
+use crate::platform::mqtt::{LastWill, dial};
+use crate::store::{Outbox, Session as Memory};
+use crate::time::{Span, WallTime};
+use anyhow::Result;
+use embedded_svc::mqtt::client::{Connection, QoS};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender};
+
+pub(super) struct Owner {
+    pub plan: LinkPlan,
+    pub topics: Topics,
+    pub outbox: Outbox,
+    pub delivery: Delivery,
+    pub shared: Arc<Shared>,
+    pub inbox: Receiver<Input>,
+    pub sender: SyncSender<Input>,
+    pub commands: SyncSender<Command>,
+    /// Counts connections, so that a dead one is not listened to.
+    pub generation: u64,
+    /// Has any attempt to reach the broker failed in this boot?
+    pub has_failed: bool,
+    /// What the broker remembers of us.
+    pub memory: Memory,
+    /// For how long events have flowed on the connections before this one.
+    pub flowed: Span,
+    /// What was saved last of the cursor.
+    saved: (u64, u64),
+}
+
+/// While there is no connection, the figures of the outbox are brought up to date this often.
+const LOOK_EVERY: Span = Span::from_millis(5000);
+
+impl Owner {
+    pub fn new(
+        plan: LinkPlan,
+        outbox: Outbox,
+        shared: Arc<Shared>,
+        inbox: Receiver<Input>,
+        sender: SyncSender<Input>,
+        commands: SyncSender<Command>,
+    ) -> Result<Owner> {
+        let at = outbox.positions()?;
+        let delivery = Delivery::new(at.delivered, at.settled, Span::from_secs_f64(plan.mqtt.resend_s));
+        let topics = Topics::new(&plan.device);
+        let online = topics::online(&plan.version, &plan.boot, plan.since);
+        shared.mail().retained.put(&topics.status(), online.as_bytes(), QoS::AtLeastOnce);
+        let (saved, memory) = ((at.delivered, at.settled), outbox.session()?);
+        Ok(Owner {
+            plan,
+            topics,
+            outbox,
+            delivery,
+            shared,
+            inbox,
+            sender,
+            commands,
+            generation: 0,
+            has_failed: false,
+            memory,
+            flowed: Span::ZERO,
+            saved,
+        })
+    }
+
+    pub fn run(mut self) {
+        let mut backoff = Backoff::default();
+        let mut last_error = String::new();
+        self.look();
+        while !self.shared.ending.is_set() {
+            let delivered = self.delivery.delivered();
+            let ended = self.attempt();
+            self.save();
+            let error = match ended {
+                Ok(Ended::Stopped) => return self.set_state(false, None),
+                Ok(Ended::Hurried) => break,
+                Err(error) => format!("{error:#}"),
+            };
+            if self.delivery.delivered() > delivered {
+                backoff.reset();
+            }
+            self.has_failed = true;
+            let wait = backoff.wait();
+            let retry_s = wait.secs_f64();
+            if error == last_error {
+                tracing::debug!(error, retry_s, "Still no connection to the broker.");
+            } else {
+                tracing::warn!(error, retry_s, "No connection to the broker, will try again; events wait on disk.");
+            }
+            self.set_state(false, Some(&error));
+            last_error = error;
+            self.wait(wait);
+        }
+        let error = if last_error.is_empty() { "stopped before everything was said".into() } else { last_error };
+        self.set_state(false, Some(&error));
+    }
+
+    /// One connection from dialling to its end.
+    fn attempt(&mut self) -> Result<Ended> {
+        let will = LastWill { topic: self.topics.status(), payload: topics::offline() };
+        let default_id = format!("watchpost-{}", self.plan.device);
+        let client_id = self.plan.mqtt.client_id.as_deref().unwrap_or(&default_id);
+        let (client, mut connection) = dial(&self.plan.mqtt, client_id, will)?;
+        self.generation += 1;
+        let (generation, sender) = (self.generation, self.sender.clone());
+        std::thread::Builder::new().name("mqtt".into()).spawn(move || {
+            loop {
+                let happened = connection.next();
+                let over = happened.is_err();
+                if sender.send(Input::Happened(generation, happened)).is_err() || over {
+                    return;
+                }
+            }
+        })?;
+        let mut session = Session::new(self, client);
+        let ended = session.run();
+        session.close();
+        ended
+    }
+
+    fn wait(&mut self, span: Span) {
+        let mut left = span;
+        while left > Span::ZERO && !self.shared.ending.wait(left.min(LOOK_EVERY)) {
+            left = left - LOOK_EVERY;
+            self.look();
+        }
+    }
+
+    pub fn set_state(&mut self, connected: bool, error: Option<&str>) {
+        let mut state = self.shared.state();
+        if state.connected != connected {
+            state.since = WallTime::now();
+            state.connects += u64::from(connected);
+        }
+        state.connected = connected;
+        state.error = error.map(str::to_owned);
+    }
+
+    /// Brings the figures of the outbox up to date.
+    pub fn look(&mut self) {
+        let delivered = self.delivery.delivered();
+        match self.outbox.backlog(delivered) {
+            Ok(backlog) => {
+                let mut state = self.shared.state();
+                (state.outbox, state.delivered) = (backlog, delivered);
+            }
+            Err(error) => tracing::warn!(error = format!("{error:#}"), "The outbox cannot be measured."),
+        }
+    }
+
+    /// Puts the cursor on disk if it has moved. A disk that refuses only means duplicates after a restart.
+    pub fn save(&mut self) {
+        let now = (self.delivery.delivered(), self.delivery.settled());
+        if now == self.saved {
+            return;
+        }
+        match self.outbox.save(now.0, now.1) {
+            Ok(()) => self.saved = now,
+            Err(error) => tracing::debug!(error = format!("{error:#}"), "The cursor of the outbox is not on disk yet."),
+        }
+    }
+}

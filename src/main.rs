@@ -1,0 +1,66 @@
+//! The command line of Watchpost. Everything it does lives in the library.
+
+#![forbid(unsafe_code)]
+
+use clap::{Parser, Subcommand};
+use std::io::IsTerminal;
+use std::process::ExitCode;
+use watchpost::app::{self, bench, check, count, detect, models, replay, run, track};
+
+/// Counts people and vehicles, notices what is out of the ordinary, and publishes it over MQTT.
+#[derive(Parser)]
+#[command(version, arg_required_else_help = true, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// The appliance: reads the cameras, records and publishes what happens
+    Run(run::Args),
+    /// Find things in pictures, then crop, blur or mark them
+    Detect(detect::Args),
+    /// Count what goes through a film: JSON, CSV, Excel
+    Count(count::Args),
+    /// The whole pipeline over a film or a track log; events as JSON lines on standard output
+    Replay(replay::Args),
+    /// The tracker alone, MOTChallenge files in and out
+    Track(track::Args),
+    /// Every problem of a configuration at once
+    Check(check::Args),
+    /// The models: which there are, whether they are whole, how to get more
+    #[command(subcommand)]
+    Models(models::Verb),
+    /// Milliseconds per stage on this board
+    Bench(bench::Args),
+}
+
+fn main() -> ExitCode {
+    log_to_stderr();
+    let result = match Cli::parse().verb {
+        Verb::Run(args) => run::run(args),
+        Verb::Detect(args) => detect::run(args),
+        Verb::Count(args) => count::run(args),
+        Verb::Replay(args) => replay::run(args),
+        Verb::Track(args) => track::run(args),
+        Verb::Check(args) => check::run(args),
+        Verb::Models(verb) => models::run(verb),
+        Verb::Bench(args) => bench::run(args),
+    };
+    result.unwrap_or_else(|error| app::report(&error))
+}
+
+/// `WATCHPOST_LOG` takes the usual filters (`debug`, `watchpost::link=trace`); nothing else reads it.
+fn log_to_stderr() {
+    let filter = tracing_subscriber::EnvFilter::builder()
+        .with_default_directive(tracing::Level::INFO.into())
+        .with_env_var("WATCHPOST_LOG")
+        .from_env_lossy();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false)
+        .init();
+}
