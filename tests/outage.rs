@@ -211,15 +211,29 @@ enum Blow {
     Both,
 }
 
+/// What a broker that was killed knows when it comes back.
+#[derive(Clone, Copy, PartialEq)]
+enum Memory {
+    Nothing,
+    /// Who has subscribed, but nothing that was queued since.
+    Old,
+    /// The appliance, but not the subscriber, which came later.
+    Older,
+}
+
 /// One outage after the other; returns how many events there were and how many of them were lost.
-fn story(options: &str, blows: &[Blow]) -> Option<(usize, usize)> {
-    let mut broker = Broker::start(options)?;
+fn story(memory: Memory, blows: &[Blow]) -> Option<(usize, usize)> {
+    let persistent = "persistence true\npersistence_location DIR/\n";
+    let mut broker = Broker::start(if memory == Memory::Nothing { "persistence false\n" } else { persistent })?;
     let mut appliance = Appliance::new(&broker.url());
     let expected = appliance.expected();
     assert!(expected > 1500, "only {expected} events");
+    if memory == Memory::Older {
+        drop(broker.subscribe("watchpost-till-3", &["watchpost/till-3/cmd/+"]));
+        broker.save();
+    }
     let subscriber = broker.subscribe("dashboard", &["watchpost/till-3/event", "watchpost/till-3/alert"]);
-    if options.contains("persistence true") {
-        // From now on a restart finds the subscription on disk; what was queued since is lost all the same.
+    if memory == Memory::Old {
         broker.save();
     }
     let mut notebook = Notebook::default();
@@ -269,11 +283,11 @@ fn story(options: &str, blows: &[Blow]) -> Option<(usize, usize)> {
     Some((recorded.len(), 0))
 }
 
-fn tell(options: &str, blows: &[Blow]) {
+fn tell(memory: Memory, blows: &[Blow]) {
     let times = std::env::var("WATCHPOST_OUTAGES").ok().and_then(|n| n.parse().ok()).unwrap_or(1);
     let (mut events, mut lost) = (0, 0);
     for _ in 0..times {
-        let Some((e, l)) = story(options, blows) else { return };
+        let Some((e, l)) = story(memory, blows) else { return };
         (events, lost) = (events + e, lost + l);
     }
     println!("{times} times, {events} events, {lost} lost");
@@ -282,15 +296,17 @@ fn tell(options: &str, blows: &[Blow]) {
 
 #[test]
 fn nothing_is_lost_with_a_broker_that_forgets_everything() {
-    tell("persistence false\n", &[Blow::Broker, Blow::Appliance, Blow::Broker, Blow::Both, Blow::Appliance]);
+    tell(Memory::Nothing, &[Blow::Broker, Blow::Appliance, Blow::Broker, Blow::Both, Blow::Appliance]);
 }
 
 #[test]
 fn nothing_is_lost_with_a_broker_that_remembers_something_old() {
-    tell(
-        "persistence true\npersistence_location DIR/\n",
-        &[Blow::Appliance, Blow::Broker, Blow::Both, Blow::Broker, Blow::Broker],
-    );
+    tell(Memory::Old, &[Blow::Appliance, Blow::Broker, Blow::Both, Blow::Broker, Blow::Broker]);
+}
+
+#[test]
+fn nothing_is_lost_with_a_broker_that_remembers_only_us() {
+    tell(Memory::Older, &[Blow::Broker, Blow::Both, Blow::Broker, Blow::Appliance, Blow::Broker]);
 }
 
 #[test]

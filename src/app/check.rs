@@ -2,6 +2,7 @@
 
 use crate::config::{self, Config};
 use anyhow::Result;
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -17,13 +18,13 @@ pub struct Args {
 /// # Errors
 /// [`config::Invalid`] with all mistakes, or [`crate::app::BadInput`].
 pub fn run(args: Args) -> Result<ExitCode> {
-    if args.schema {
-        print!("{}", config::json_schema());
-        return Ok(ExitCode::SUCCESS);
-    }
-    let config = config::load(&args.config)?;
-    println!("{} is right.", args.config.display());
-    print!("{}", summary(&config));
+    let text = if args.schema {
+        config::json_schema()
+    } else {
+        let config = config::load(&args.config)?;
+        format!("{} is right.\n{}", args.config.display(), summary(&config))
+    };
+    std::io::stdout().write_all(text.as_bytes())?;
     Ok(ExitCode::SUCCESS)
 }
 

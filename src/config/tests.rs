@@ -48,10 +48,11 @@ fn six_mistakes_are_told_at_once() {
     check(
         text,
         expect![[r#"
-            camera.entrance.source.kind: "film" is unknown, expected `file` or `usb`
+            camera.entrance.source.kind: "film" is unknown, expected one of `file`, `folder`, `usb`, `recorded`
             camera.entrance.zone.shelf.polygon: has 2 points, expected at least 3
             camera.exit.rule.linger.min_dwell_s: invalid type: string "long", expected f64
-            camera.exit.source.repeet: unknown key, expected `path` or `repeat`
+            camera.exit.rule.linger.zone: there is no zone "shelf" at this camera, expected the name of a zone, but this camera has none
+            camera.exit.source.repeet: unknown key, expected one of `path`, `repeat`, `pace`
             colour: unknown key, expected one of `schema`, `device`, `mqtt`, `model`, `tracker`, `store`, `camera`
             device.id: "till 3" is no name here, expected 1 to 64 of: letters, digits, "-", "_", "."
             mqtt.url: invalid type: integer `7`, expected a string"#]],
@@ -68,7 +69,7 @@ fn what_is_missing_is_named_where_it_belongs() {
     );
     check(&with("[camera.exit]\n"), expect!["camera.exit.source: is missing, it is needed in [camera.exit]"]);
     check(
-        &with(&format!("{ZONE}[camera.entrance.rule.r]\nzone = \"shelf\"")),
+        &with(&format!("camera.entrance.rule.r.kind: is missing, expected one of `line_count`, `occupancy`, `dwell`, `loitering`, `restricted_zone`, `after_hours`, `crowding`")),
         expect!["camera.entrance.rule.r.kind: is missing, expected `loitering`"],
     );
 }

@@ -10,7 +10,7 @@ use image::{Rgb, RgbImage};
 use std::sync::Arc;
 
 /// Samples in a summary.
-const SAMPLES: usize = 8;
+const SAMPLES: usize = 16;
 /// What is allowed by a summary made here: kernels differ by 1e-4, a wrong channel order makes more than this.
 const TOLERANCE: f32 = 0.01;
 

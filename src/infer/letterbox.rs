@@ -7,12 +7,10 @@
 //! Absent: rotation, and cropping. What the camera sees is what the network sees.
 
 use super::manifest::{Channels, Input, Placement};
+use super::scale::Scaler;
 use crate::frame::{Picture, Yuv420};
 use crate::geometry::BBox;
 use anyhow::{Context, Result, ensure};
-use fast_image_resize::images::{Image, TypedImageRef};
-use fast_image_resize::pixels::{U8, U8x3};
-use fast_image_resize::{FilterType, PixelTrait, ResizeAlg, ResizeOptions, Resizer};
 
 /// Where a picture lies in the input of the network, in whole pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,10 +58,18 @@ pub struct Letterbox {
     offset: [f32; 3],
     /// Of red, green, blue: which plane of the tensor.
     plane: [usize; 3],
-    resizer: Resizer,
-    scaled: Vec<Image<'static>>,
-    /// Where the tensor was filled last: the border around it is right already.
-    filled: Option<Fit>,
+    scalers: Option<Scalers>,
+}
+
+/// For pictures of one size and kind.
+struct Scalers {
+    picture: (u32, u32),
+    kind: Kind,
+}
+
+enum Kind {
+    Rgb { scaler: Scaler<3>, row: Vec<[f32; 3]> },
+    Yuv { luma: Scaler<1>, chroma: Scaler<1>, rows: [Vec<[f32; 1]>; 3] },
 }
 
 impl Letterbox {
@@ -78,9 +84,7 @@ impl Letterbox {
             offset: plane.map(|p| (low - input.mean[p]) / input.std[p]),
             plane,
             input: input.clone(),
-            resizer: Resizer::new(),
-            scaled: Vec::new(),
-            filled: None,
+            scalers: None,
         }
     }
 
@@ -91,89 +95,79 @@ impl Letterbox {
         let area = (self.input.width * self.input.height) as usize;
         debug_assert_eq!(tensor.len(), 3 * area);
         let fit = Fit::new((width, height), (self.input.width, self.input.height), self.input.letterbox);
-        if self.filled != Some(fit) {
+        // While the size stays the same, so do the scalers, and the border around the last picture is right already.
+        if !self.scalers.as_ref().is_some_and(|s| s.are_for(picture)) {
             for (colour, &plane) in self.plane.iter().enumerate() {
                 tensor[plane * area..][..area].fill(f32::from(self.input.pad) * self.gain[colour] + self.offset[colour]);
             }
-            self.filled = Some(fit);
+            self.scalers = Some(Scalers::new(picture, fit));
         }
-        match picture {
-            Picture::Rgb(rgb) => {
-                self.scale::<U8x3>(fit, &[(rgb.as_raw(), width, height)])?;
-                self.write_rgb(fit, tensor);
-            }
-            Picture::Yuv420(yuv) => {
-                ensure!(yuv.is_consistent(), "the planes of a frame are not as long as {width} x {height} pixels need");
-                let (cw, ch) = Yuv420::chroma_size(width, height);
-                let planes = [(&yuv.y[..], width, height), (&yuv.u[..], cw, ch), (&yuv.v[..], cw, ch)];
-                self.scale::<U8>(fit, &planes)?;
-                self.write_yuv(fit, yuv.full_range, tensor);
+        let Letterbox { input, gain, offset, plane, scalers } = self;
+        let kind = &mut scalers.as_mut().context("the scalers were made above")?.kind;
+        let columns = fit.width as usize;
+        for y in 0..fit.height as usize {
+            let start = (y + fit.y as usize) * input.width as usize + fit.x as usize;
+            match (&mut *kind, picture) {
+                (Kind::Rgb { scaler, row }, Picture::Rgb(rgb)) => {
+                    scaler.row(rgb.as_raw(), y, row);
+                    for colour in 0..3 {
+                        let out = &mut tensor[plane[colour] * area + start..][..columns];
+                        for (out, pixel) in out.iter_mut().zip(&*row) {
+                            *out = pixel[colour] * gain[colour] + offset[colour];
+                        }
+                    }
+                }
+                (Kind::Yuv { luma, chroma, rows }, Picture::Yuv420(yuv)) => {
+                    ensure!(yuv.is_consistent(), "the planes of a frame are not as long as {width} x {height} pixels need");
+                    let [ys, us, vs] = rows;
+                    luma.row(&yuv.y, y, ys);
+                    chroma.row(&yuv.u, y, us);
+                    chroma.row(&yuv.v, y, vs);
+                    for (colour, [from_y, from_u, from_v, black]) in to_rgb(yuv.full_range).into_iter().enumerate() {
+                        let out = &mut tensor[plane[colour] * area + start..][..columns];
+                        for (out, (([y], [u]), [v])) in out.iter_mut().zip(ys.iter().zip(&*us).zip(&*vs)) {
+                            let value = from_y * y + from_u * u + from_v * v + black;
+                            *out = value.clamp(0.0, 255.0) * gain[colour] + offset[colour];
+                        }
+                    }
+                }
+                _ => unreachable!("the scalers are of the picture's kind"),
             }
         }
         Ok(fit)
     }
+}
 
-    /// Scales each plane to the size of the fit, into `scaled`.
-    ///
-    /// Generic, not by a pixel type at run time: that would compile the library's code for all thirteen of them.
-    fn scale<P: PixelTrait>(&mut self, fit: Fit, planes: &[(&[u8], u32, u32)]) -> Result<()> {
-        let pixel = P::pixel_type();
-        let fresh = |image: &Image| (image.width(), image.height(), image.pixel_type()) == (fit.width, fit.height, pixel);
-        if self.scaled.len() != planes.len() || !self.scaled.iter().all(fresh) {
-            self.scaled = planes.iter().map(|_| Image::new(fit.width, fit.height, pixel)).collect();
-        }
-        let options = ResizeOptions::new().resize_alg(ALGORITHM);
-        for (&(bytes, width, height), scaled) in planes.iter().zip(&mut self.scaled) {
-            let source = TypedImageRef::<P>::from_buffer(width, height, bytes)?;
-            let mut scaled = scaled.typed_image_mut::<P>().context("the buffer is of another pixel type")?;
-            self.resizer.resize_typed(&source, &mut scaled, &options)?;
-        }
-        Ok(())
+impl Scalers {
+    fn new(picture: &Picture, fit: Fit) -> Self {
+        let (size, to) = (picture.size(), (fit.width, fit.height));
+        let columns = fit.width as usize;
+        let kind = match picture {
+            Picture::Rgb(_) => Kind::Rgb { scaler: Scaler::new(size, to), row: vec![[0.0; 3]; columns] },
+            Picture::Yuv420(_) => Kind::Yuv {
+                luma: Scaler::new(size, to),
+                chroma: Scaler::new(Yuv420::chroma_size(size.0, size.1), to),
+                rows: std::array::from_fn(|_| vec![[0.0]; columns]),
+            },
+        };
+        Scalers { picture: size, kind }
     }
 
-    fn write_rgb(&self, fit: Fit, tensor: &mut [f32]) {
-        let area = (self.input.width * self.input.height) as usize;
-        let width = fit.width as usize;
-        for (colour, &plane) in self.plane.iter().enumerate() {
-            let (gain, offset) = (self.gain[colour], self.offset[colour]);
-            for (row, source) in self.scaled[0].buffer().chunks_exact(3 * width).enumerate() {
-                let out = &mut tensor[plane * area + self.start(fit, row)..][..width];
-                for (out, rgb) in out.iter_mut().zip(source.as_chunks::<3>().0) {
-                    *out = f32::from(rgb[colour]) * gain + offset;
-                }
-            }
-        }
-    }
-
-    /// BT.601 as in [`Yuv420::to_rgb`], but in floats: what is scaled needs no second rounding.
-    fn write_yuv(&self, fit: Fit, full_range: bool, tensor: &mut [f32]) {
-        let area = (self.input.width * self.input.height) as usize;
-        let width = fit.width as usize;
-        let (y_offset, y_gain, c_gain) = if full_range { (0.0, 1.0, 1.0) } else { (16.0, 255.0 / 219.0, 255.0 / 224.0) };
-        // What red, green and blue take of u and of v.
-        let mix = [[0.0, 1.402], [-0.344_136, -0.714_136], [1.772, 0.0]].map(|m: [f32; 2]| m.map(|k| k * c_gain));
-        let [ys, us, vs] = [0, 1, 2].map(|i| self.scaled[i].buffer());
-        for (colour, &plane) in self.plane.iter().enumerate() {
-            let (gain, offset, [from_u, from_v]) = (self.gain[colour], self.offset[colour], mix[colour]);
-            for row in 0..fit.height as usize {
-                let [ys, us, vs] = [ys, us, vs].map(|plane| &plane[row * width..][..width]);
-                let out = &mut tensor[plane * area + self.start(fit, row)..][..width];
-                for (out, ((&y, &u), &v)) in out.iter_mut().zip(ys.iter().zip(us).zip(vs)) {
-                    let (u, v) = (f32::from(u) - 128.0, f32::from(v) - 128.0);
-                    let value = (f32::from(y) - y_offset) * y_gain + from_u * u + from_v * v;
-                    *out = value.clamp(0.0, 255.0) * gain + offset;
-                }
-            }
-        }
-    }
-
-    /// Where a row of the picture begins within a plane of the tensor.
-    fn start(&self, fit: Fit, row: usize) -> usize {
-        (row + fit.y as usize) * self.input.width as usize + fit.x as usize
+    fn are_for(&self, picture: &Picture) -> bool {
+        let same_kind = matches!((&self.kind, picture), (Kind::Rgb { .. }, Picture::Rgb(_)) | (Kind::Yuv { .. }, Picture::Yuv420(_)));
+        same_kind && self.picture == picture.size()
     }
 }
 
-const ALGORITHM: ResizeAlg = ResizeAlg::Convolution(FilterType::Bilinear);
+/// For red, green and blue: what is taken of luma and of both chromas, and what is added. BT.601 as in
+/// [`Yuv420::to_rgb`], but in floats: what is scaled needs no second rounding.
+fn to_rgb(full_range: bool) -> [[f32; 4]; 3] {
+    let (y_offset, y_gain, c_gain) = if full_range { (0.0, 1.0, 1.0) } else { (16.0, 255.0 / 219.0, 255.0 / 224.0) };
+    [[0.0, 1.402], [-0.344_136, -0.714_136], [1.772, 0.0]].map(|mix: [f32; 2]| {
+        let [u, v] = mix.map(|k| k * c_gain);
+        [y_gain, u, v, -y_offset * y_gain - 128.0 * (u + v)]
+    })
+}
 
 #[cfg(test)]
 mod tests {

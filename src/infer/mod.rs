@@ -22,6 +22,7 @@ mod nms;
 mod onnx;
 pub mod pull;
 pub mod registry;
+mod scale;
 mod stages;
 #[cfg(test)]
 mod tests;

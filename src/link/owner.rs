@@ -4,7 +4,7 @@ use super::delivery::Delivery;
 use super::session::{Ended, Session};
 use super::{Command, Input, LinkPlan, Shared, Topics, topics};
 use crate::backoff::Backoff;
-use crate::platform::mqtt::{LastWill, dial};
+use crate::platform::mqtt::{LastWill, MqttError, dial};
 use crate::store::{Outbox, Session as Memory};
 use crate::time::{Span, WallTime};
 use anyhow::Result;
@@ -50,7 +50,12 @@ impl Owner {
         let topics = Topics::new(&plan.device);
         let online = topics::online(&plan.version, &plan.boot, plan.since);
         shared.mail().retained.put(&topics.status(), online.as_bytes(), QoS::AtLeastOnce);
-        let (saved, memory) = ((at.delivered, at.settled), outbox.session()?);
+        let saved = (at.delivered, at.settled);
+        // After a clean end nothing is unsettled. After a crash the broker may have lost power with us.
+        let memory = match outbox.session()? {
+            Memory::Kept if at.settled < at.delivered => Memory::Lost,
+            memory => memory,
+        };
         Ok(Owner {
             plan,
             topics,
@@ -79,8 +84,12 @@ impl Owner {
             let error = match ended {
                 Ok(Ended::Stopped) => return self.set_state(false, None),
                 Ok(Ended::Hurried) => break,
-                Err(error) => format!("{error:#}"),
+                Err(error) => error,
             };
+            if error.downcast_ref::<MqttError>().is_some_and(MqttError::broker_died) {
+                self.remember(Memory::Lost);
+            }
+            let error = format!("{error:#}");
             if self.delivery.delivered() > delivered {
                 backoff.reset();
             }
@@ -128,6 +137,15 @@ impl Owner {
         while left > Span::ZERO && !self.shared.ending.wait(left.min(LOOK_EVERY)) {
             left = left - LOOK_EVERY;
             self.look();
+        }
+    }
+
+    pub fn remember(&mut self, memory: Memory) {
+        if self.memory != memory {
+            self.memory = memory;
+            if let Err(error) = self.outbox.set_session(memory) {
+                tracing::debug!(error = format!("{error:#}"), "What the broker remembers is not on disk.");
+            }
         }
     }
 

@@ -37,7 +37,7 @@ pub(super) enum Ended {
 enum Phase {
     /// Not heard of the broker yet.
     Dialled,
-    /// State flows; events wait for the subscribers of a broker that has lost its memory.
+    /// State flows; events wait for the subscribers of a broker that has died.
     Settling {
         until: Span,
     },
@@ -179,14 +179,14 @@ impl<'a> Session<'a> {
             Memory::Kept => !known,
             Memory::Lost => true,
         };
-        self.remember(if has_forgotten { Memory::Lost } else { Memory::Kept });
+        self.owner.remember(if has_forgotten { Memory::Lost } else { Memory::Kept });
         let settle = Span::from_secs_f64(self.owner.plan.mqtt.settle_s);
         self.last_progress = self.now();
         if has_forgotten && settle > Span::ZERO {
             let settle_s = settle.secs_f64();
             tracing::info!(
                 settle_s,
-                "Connected to a broker that has lost its memory; its subscribers get time to return."
+                "Connected to a broker that has died or lost its memory; its subscribers get time to return."
             );
             self.phase = Phase::Settling { until: self.now() + settle };
         } else {
@@ -197,18 +197,9 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    fn remember(&mut self, memory: Memory) {
-        if self.owner.memory != memory {
-            self.owner.memory = memory;
-            if let Err(error) = self.owner.outbox.set_session(memory) {
-                tracing::debug!(error = format!("{error:#}"), "What the broker remembers is not on disk.");
-            }
-        }
-    }
-
     /// Events may go, from the first that is not settled.
     fn flow(&mut self) -> Result<()> {
-        self.remember(Memory::Kept);
+        self.owner.remember(Memory::Kept);
         let at = self.owner.outbox.positions()?;
         // What was recorded while the first attempt of this boot was under way has not waited for an outage.
         let late_to = if self.owner.has_failed { at.last } else { at.boot_seq };

@@ -149,7 +149,7 @@ fn new_rules_at_a_frame_boundary() {
     plan.rules.insert(RuleId::new("keep-out"), rule("kind=restricted_zone zone=shelf"));
     plan.rules.insert(RuleId::new("count"), rule("kind=line_count line=door"));
     let mut pipeline = Pipeline::new(plan.clone());
-    let mut walk = |pipeline: &mut Pipeline, from: i64, until: i64| {
+    let walk = |pipeline: &mut Pipeline, from: i64, until: i64| {
         let mut events = Vec::new();
         for i in from..until {
             let y = if i < 10 { 0.4 } else { 0.8 };

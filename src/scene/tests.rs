@@ -173,23 +173,22 @@ proptest! {
     }
 
     #[test]
-    fn trembling_counts_at_most_once(feet in prop::collection::vec((0.4f32..0.6, 0.499f32..0.501), 1..60), down: bool) {
+    fn trembling_counts_at_most_once(steps in prop::collection::vec((0.4f32..0.6, -1000i16..=1000), 1..60), down: bool) {
+        let feet = steps.into_iter().map(|(x, millionths)| (x, 0.5 + f32::from(millionths) * 1e-6));
         let end = if down { 0.9 } else { 0.1 };
         let feet: Vec<_> = [(0.5, 0.1)].into_iter().chain(feet).chain([(0.5, end)]).collect();
         prop_assert_eq!(crossings(&[[0.0, 0.5], [1.0, 0.5]], &feet), (u64::from(down), 0));
     }
 
     #[test]
-    fn how_often_one_looks_does_not_matter(feet in prop::collection::vec((0.0f32..1.0, 0.0f32..1.0), 2..12)) {
-        // Where the way bends, both see the same; only between do they not.
+    fn how_often_one_looks_does_not_matter(feet in prop::collection::vec((0.0f32..1.0, prop_oneof![0.0f32..0.45, 0.55f32..1.0]), 2..12)) {
+        // Where the way bends it is clear of the line, and both see it; what is between only one does.
         let finely: Vec<_> = feet
             .windows(2)
             .flat_map(|p| (0..8).map(|i| i as f32 / 8.0).map(move |t| (p[0].0 + (p[1].0 - p[0].0) * t, p[0].1 + (p[1].1 - p[0].1) * t)))
             .chain([feet[feet.len() - 1]])
             .collect();
         let line = [[-1.0, 0.5], [2.0, 0.5]];
-        let clear = |feet: &[(f32, f32)]| feet.iter().all(|foot| (foot.1 - 0.5).abs() > 0.02);
-        prop_assume!(clear(&feet));
         prop_assert_eq!(crossings(&line, &feet), crossings(&line, &finely));
     }
 }

@@ -49,8 +49,8 @@ pub enum Session {
     Never = 0,
     /// It has kept a session for us. If it does not know us the next time, it has lost its memory.
     Kept = 1,
-    /// It has lost its memory, and its subscribers have not had the time to return yet. Not over when it knows us
-    /// again: that may be from an attempt that we did not survive.
+    /// It has died, or lost its memory, and its subscribers have not had the time to return yet. That it knows us
+    /// says nothing: it may be from an attempt that we did not survive, or from before the others were there.
     Lost = 2,
 }
 

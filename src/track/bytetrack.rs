@@ -77,10 +77,7 @@ impl Tracker {
         let method = self.config.method;
         let [first, second, tentative] = method.limits;
         let buffer = |t: &Target| ((now - t.seen).secs_f64() * method.buffer_per_s).clamp(0.0, method.buffer_most);
-        let by_place = |t: &Target, d: &Detection| {
-            let weight = if method.fuse_score { f64::from(d.score) } else { 1.0 };
-            1.0 - weight * similarity(t, d, buffer(t), method.edge)
-        };
+        let by_place = |t: &Target, d: &Detection| 1.0 - similarity(t, d, buffer(t), method.edge);
 
         let rest = self.associate(high, now, first, |s| s != TrackState::Tentative, by_place);
         // A low score is only believed where somebody was a moment ago.

@@ -93,8 +93,6 @@ pub(super) struct Method {
     pub buffer_most: f64,
     /// Added to the right and lower edge of compared boxes: the original counts pixels, both ends included.
     pub edge: f32,
-    /// Whether a detection's score counts in the first stage.
-    pub fuse_score: bool,
     /// Costs at which pairs part: first stage, second stage (low scores), tentative tracks.
     pub limits: [f64; 3],
     /// Whether a track that lies on top of a lost one is the same, so that the younger of the two ends.
@@ -108,10 +106,9 @@ impl Method {
         predict_tentative: true,
         compare_predicted: true,
         follow_camera: true,
-        buffer_per_s: 1.5,
+        buffer_per_s: 0.5,
         buffer_most: 0.3,
         edge: 0.0,
-        fuse_score: true,
         limits: [0.8, 0.5, 0.8],
         drop_duplicates: false,
     };
@@ -123,7 +120,6 @@ impl Method {
         buffer_per_s: 0.0,
         buffer_most: 0.0,
         edge: 1.0,
-        fuse_score: false,
         limits: [0.8, 0.5, 0.7],
         drop_duplicates: true,
     };

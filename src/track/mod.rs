@@ -23,7 +23,8 @@ pub struct Track {
     pub class: Class,
     /// Of the newest detection, 0..1.
     pub score: f32,
-    /// Where it is: the newest detection, or the prediction while it is lost. Fractions.
+    /// Where it is: the newest detections, smoothed, or the prediction while it is lost. Fractions; may reach
+    /// outside of the frame.
     pub bbox: BBox,
     /// First detection.
     pub born: MediaTime,

@@ -13,6 +13,7 @@ use crate::time::{MediaTime, Span, WallTime};
 use anyhow::{Context as _, Result, bail};
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
+use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -146,6 +147,8 @@ impl Ffmpeg {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
+            // A Ctrl-C is ours to answer: in our group the child would end before us, as if the film were broken.
+            .process_group(0)
             .spawn()
             .context("cannot be decoded, ffmpeg does not start")?;
         let stdout = child.stdout.take().expect("stdout is piped");
