@@ -37,10 +37,11 @@ use_toolchain() {
     # libclang reads the host's headers unless it is told where the board's are.
     export "BINDGEN_EXTRA_CLANG_ARGS_$triple_=--target=$gnu --sysroot=/usr/$gnu -I/usr/$gnu/include"
     # OpenH264 is C++. A small board image may lack libstdc++.so, so it is linked in; `cc` would ask for the shared one.
+    # libstdc++.a wants the atomics of libgcc.a, which rustc leaves out.
     # RUSTFLAGS from outside would take the place of the target's own flags.
     export "CXXSTDLIB_$triple_="
     unset RUSTFLAGS CARGO_ENCODED_RUSTFLAGS
-    export "CARGO_TARGET_${TRIPLE}_RUSTFLAGS=-C link-arg=-l:libstdc++.a"
+    export "CARGO_TARGET_${TRIPLE}_RUSTFLAGS=-C link-arg=-l:libstdc++.a -C link-arg=-lgcc"
     # How cargo runs the tests of another processor.
     export "CARGO_TARGET_${TRIPLE}_RUNNER=$run_on_board"
 }

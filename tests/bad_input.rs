@@ -21,7 +21,8 @@ fn gif(frames: u32) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut encoder = GifEncoder::new_with_speed(&mut bytes, 30);
     for i in 0..frames {
-        let picture = image::DynamicImage::ImageRgb8(scene(96 + i % 2, 72)).resize_exact(96, 72, image::imageops::Nearest);
+        let picture =
+            image::DynamicImage::ImageRgb8(scene(96 + i % 2, 72)).resize_exact(96, 72, image::imageops::Nearest);
         let frame = Frame::from_parts(picture.into_rgba8(), 0, 0, Delay::from_numer_denom_ms(100, 1));
         encoder.encode_frame(frame).unwrap();
     }
@@ -36,7 +37,10 @@ fn films() {
     desk.put("film.gif", &film).put("cut.gif", &film[..film.len() * 3 / 4]).put("head.gif", &film[..20]);
     desk.put("zero.mp4", "").put("notes.mp4", "no film, words").put("picture.mp4", jpeg(64, 48));
     desk.put("strange.avi", [b"RIFF\xff\0\0\0AVI LIST".as_slice(), &[0x9e; 300]].concat());
-    desk.put("noise.mp4", (0..5000u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8 | 0x80).collect::<Vec<u8>>());
+    desk.put(
+        "noise.mp4",
+        (0..5000u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8 | 0x80).collect::<Vec<u8>>(),
+    );
     std::fs::create_dir(desk.path("folder.mp4")).unwrap();
 
     desk.run("count film.gif --json out.json").is_fine("a whole film");
@@ -214,7 +218,8 @@ fn a_database_on_a_full_disk() {
     unshare.args(["-rm", "sh", "-c", script, env!("CARGO_BIN_EXE_watchpost")]);
     unshare.current_dir(desk.path("")).env("WATCHPOST_LOG", "error").stdin(Stdio::null());
     let Ok(output) = unshare.output() else { return println!("skipped: no unshare") };
-    let stderr = String::from_utf8_lossy(&output.stderr).replace("head: error writing 'standard output': No space left on device\n", "");
+    let stderr = String::from_utf8_lossy(&output.stderr)
+        .replace("head: error writing 'standard output': No space left on device\n", "");
     if output.status.code() == Some(77) || stderr.contains("unshare:") {
         return println!("skipped: no file system can be mounted here");
     }
@@ -236,7 +241,8 @@ fn appliance_says(url: &str, more: &str, words: &str) -> String {
         said += &format!("{line}\n");
         if !found && line.contains(words) {
             found = true;
-            rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::TERM).unwrap();
+            rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::TERM)
+                .unwrap();
         }
     }
     let _ = child.kill();

@@ -121,7 +121,11 @@ fn bad_input_gets_one_sentence() {
     check("nothing to write", "a.jpg --out o", &["--out", "--apply OP"]);
     check("score of 3", "a.jpg --min-score 3", &["--min-score: expected a number from 0 to 1"]);
     check("no such model", "a.jpg --model nonesuch", &["nonesuch"]);
-    check("over the input", "a.jpg --json a.jpg", &["a.jpg is one of the pictures to look at, it would be written over"]);
+    check(
+        "over the input",
+        "a.jpg --json a.jpg",
+        &["a.jpg is one of the pictures to look at, it would be written over"],
+    );
     check("over the input too", "a.jpg --apply mask --out .", &["a.jpg is one of the pictures to look at"]);
     check("no folder", "a.jpg --json no/x.json", &["no/x.json cannot be written: there is no folder no"]);
     check("one file for two", "a.jpg b.jpg --annotate x.jpg", &["x.jpg is one file and 2 pictures were given"]);

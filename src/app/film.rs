@@ -44,9 +44,9 @@ pub struct Length {
     pub seconds: f64,
 }
 
-/// Calls `each` after every detected frame and once after the end. A film that breaks off in the middle is an error, but one
-/// that comes after that last call: what was seen until then is complete and can be written down. The length is there
-/// either way.
+/// Calls `each` after every detected frame and once after the end. A film that breaks off in the middle is an error,
+/// but one that comes after that last call: what was seen until then is complete and can be written down. The length
+/// is there either way.
 pub fn run_film(
     detector: &mut dyn Detector,
     film: &mut Film,

@@ -1,5 +1,5 @@
-//! `watchpost replay`: a film or a track log through the whole pipeline, in lockstep; events as JSON lines on standard output.
-//! The same input and configuration give the same bytes, on every board if the input is a track log.
+//! `watchpost replay`: a film or a track log through the whole pipeline, in lockstep; events as JSON lines on standard
+//! output. The same input and configuration give the same bytes, on every board if the input is a track log.
 
 use crate::app::BadInput;
 use crate::app::film::{Pace, run_film};

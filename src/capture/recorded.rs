@@ -1,14 +1,14 @@
-//! The track log: what a detector saw, frame by frame, as JSON lines. It is written by `replay --tracks-out` and read where
-//! a film could be: by `replay`, and by `run` as a camera of the kind `recorded`.
+//! The track log: what a detector saw, frame by frame, as JSON lines. It is written by `replay --tracks-out` and read
+//! where a film could be: by `replay`, and by `run` as a camera of the kind `recorded`.
 //!
 //! ```text
 //! {"schema":1,"kind":"watchpost-tracks","camera":"entrance","model":"nanodet-g","start":"2026-11-24T10:15:02.120Z"}
 //! {"us":33366,"aspect":1.7777778,"detections":[{"class":"person","score":0.91,"box":[0.12,0.3,0.25,0.88]}]}
 //! ```
 //!
-//! It holds detections, not tracks: tracker and rules run again, so another tracker and other rules can be tried on it. Numbers
-//! come back to the last bit, and with them the events. `taken_us` stands beside `us` in a line that was not taken at
-//! `start` + `us`. A last line without its end (the power went) is left out and said; the rest is used.
+//! It holds detections, not tracks: tracker and rules run again, so another tracker and other rules can be tried on
+//! it. Numbers come back to the last bit, and with them the events. `taken_us` stands beside `us` in a line that was
+//! not taken at `start` + `us`. A last line without its end (the power went) is left out and said; the rest is used.
 //!
 //! Absent on purpose: pictures, and any order of the lines but that in which they were written.
 
@@ -275,7 +275,8 @@ impl RecordedConfig {
     }
 }
 
-/// A track log as a camera. Played this way it shows the present: frames are taken now, whatever day they were recorded.
+/// A track log as a camera. Played this way it shows the present: frames are taken now, whatever day they were
+/// recorded.
 pub struct Recorded {
     config: RecordedConfig,
     log: TrackLog,

@@ -8,8 +8,8 @@
 //!
 //! An acknowledgement means that the broker has the event, not that a subscriber has: a broker that is killed
 //! takes with it what it still held in memory. So the last minute of acknowledged events is sent once more
-//! after every outage (`mqtt.resend_s`), and a broker that has died or forgotten us gets some seconds for its
-//! subscribers to return (`mqtt.settle_s`). Subscribers tell duplicates by `id`. What no publisher can mend: a
+//! after every outage (`mqtt.resend_s`), and before that subscribers get some seconds to return, since what cut us
+//! off may have cut them off too (`mqtt.settle_s`). Subscribers tell duplicates by `id`. What no publisher can mend: a
 //! subscriber without a session that stays away longer, and a broker that drops what it queues for a slow one
 //! (mosquitto's `max_queued_messages` is 1000 by default).
 //!

@@ -4,7 +4,7 @@ use super::delivery::Delivery;
 use super::session::{Ended, Session};
 use super::{Command, Input, LinkPlan, Shared, Topics, topics};
 use crate::backoff::Backoff;
-use crate::platform::mqtt::{LastWill, MqttError, dial};
+use crate::platform::mqtt::{LastWill, dial};
 use crate::store::{Outbox, Session as Memory};
 use crate::time::{Span, WallTime};
 use anyhow::Result;
@@ -25,7 +25,7 @@ pub(super) struct Owner {
     pub generation: u64,
     /// Has any attempt to reach the broker failed in this boot?
     pub has_failed: bool,
-    /// What the broker remembers of us.
+    /// How we stand with the broker.
     pub memory: Memory,
     /// For how long events have flowed on the connections before this one.
     pub flowed: Span,
@@ -84,12 +84,10 @@ impl Owner {
             let error = match ended {
                 Ok(Ended::Stopped) => return self.set_state(false, None),
                 Ok(Ended::Hurried) => break,
-                Err(error) => error,
+                Err(error) => format!("{error:#}"),
             };
-            if error.downcast_ref::<MqttError>().is_some_and(MqttError::broker_died) {
-                self.remember(Memory::Lost);
-            }
-            let error = format!("{error:#}");
+            // Whatever cut us off may have cut off the subscribers, too.
+            self.remember(Memory::Lost);
             if self.delivery.delivered() > delivered {
                 backoff.reset();
             }
@@ -129,6 +127,16 @@ impl Owner {
         let mut session = Session::new(self, client);
         let ended = session.run();
         session.close();
+        if ended.is_err() {
+            // Why the connection broke says more than that nothing could be queued on it any more.
+            let broke = self.inbox.try_iter().find_map(|input| match input {
+                Input::Happened(number, Err(error)) if number == generation => Some(error),
+                _ => None,
+            });
+            if let Some(error) = broke {
+                return Err(error.into());
+            }
+        }
         ended
     }
 

@@ -37,7 +37,7 @@ pub(super) enum Ended {
 enum Phase {
     /// Not heard of the broker yet.
     Dialled,
-    /// State flows; events wait for the subscribers of a broker that has died.
+    /// State flows; events wait for the subscribers, after an outage.
     Settling {
         until: Span,
     },
@@ -165,7 +165,7 @@ impl<'a> Session<'a> {
         Ok(None)
     }
 
-    /// `known`: the broker has kept a session for us, so it has kept those of its subscribers too.
+    /// `known`: the broker has kept a session for us.
     fn connected(&mut self, known: bool) -> Result<()> {
         self.client.subscribe(&self.owner.topics.commands(), QoS::AtLeastOnce)?;
         let prefix = &self.owner.plan.mqtt.discovery_prefix;
@@ -174,20 +174,17 @@ impl<'a> Session<'a> {
         }
         let status = self.owner.topics.status();
         self.owner.shared.mail().retained.refresh_all(&status);
-        let has_forgotten = match self.owner.memory {
+        let outage = match self.owner.memory {
             Memory::Never => false,
             Memory::Kept => !known,
             Memory::Lost => true,
         };
-        self.owner.remember(if has_forgotten { Memory::Lost } else { Memory::Kept });
+        self.owner.remember(if outage { Memory::Lost } else { Memory::Kept });
         let settle = Span::from_secs_f64(self.owner.plan.mqtt.settle_s);
         self.last_progress = self.now();
-        if has_forgotten && settle > Span::ZERO {
+        if outage && settle > Span::ZERO {
             let settle_s = settle.secs_f64();
-            tracing::info!(
-                settle_s,
-                "Connected to a broker that has died or lost its memory; its subscribers get time to return."
-            );
+            tracing::info!(settle_s, "Connected to the broker after an outage; its subscribers get time to return.");
             self.phase = Phase::Settling { until: self.now() + settle };
         } else {
             tracing::info!(url = self.owner.plan.mqtt.url, "Connected to the broker.");

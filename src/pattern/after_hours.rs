@@ -1,7 +1,7 @@
 //! Somebody is there when the shop is closed. A guard would say: "there is someone inside, and it is half past two".
 //!
-//! Known false alarms: the cleaner and whoever stays late; passers-by behind a window, so give it a zone. Known misses: while
-//! the clock is not trusted nobody knows what time it is, and this rule is silent.
+//! Known false alarms: the cleaner and whoever stays late; passers-by behind a window, so give it a zone. Known
+//! misses: while the clock is not trusted nobody knows what time it is, and this rule is silent.
 
 use super::sustained::{Edge, Sustained};
 use super::{Area, Common, Finding, OpeningHours, Pattern, Rule, Scope, View, check_seconds, words};
@@ -12,8 +12,8 @@ use crate::scene::Classes;
 use crate::time::{Span, WallTime};
 use jiff::tz::TimeZone;
 
-/// Starts when somebody has been there for `for_s` outside of the opening hours, ends when nobody has been for two seconds or
-/// the shop opens.
+/// Starts when somebody has been there for `for_s` outside of the opening hours, ends when nobody has been for two
+/// seconds or the shop opens.
 #[derive(Debug, Clone, PartialEq, serde::Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AfterHoursConfig {

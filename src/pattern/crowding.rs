@@ -1,7 +1,7 @@
 //! Many stand close together. A guard would say: "a crowd at the door".
 //!
-//! Known false alarms: a family, a delivery. Known misses: in a dense crowd people hide each other, so the number is a lower
-//! bound; set the limit lower than what the eye would say.
+//! Known false alarms: a family, a delivery. Known misses: in a dense crowd people hide each other, so the number is a
+//! lower bound; set the limit lower than what the eye would say.
 
 use super::sustained::{Edge, Sustained};
 use super::{Area, Common, Finding, Pattern, Rule, Scope, View, check_seconds, words};

@@ -7,8 +7,8 @@ use crate::time::MediaTime;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Finding {
     pub phase: Phase,
-    /// Whose behaviour it is, `None` for a matter of the place: an end belongs to the start with the same subject. An end
-    /// without a start means nothing, and so does a second start.
+    /// Whose behaviour it is, `None` for a matter of the place: an end belongs to the start with the same subject. An
+    /// end without a start means nothing, and so does a second start.
     pub subject: Option<TrackId>,
     /// When it began, was over or happened; film time.
     pub at: MediaTime,

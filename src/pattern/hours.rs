@@ -1,5 +1,5 @@
-//! Opening hours: spans of local time for each day of the week. A span may reach over midnight, and then belongs to the day
-//! it begins on.
+//! Opening hours: spans of local time for each day of the week. A span may reach over midnight, and then belongs to
+//! the day it begins on.
 
 use crate::problems::Problems;
 use jiff::civil::{DateTime, Weekday};

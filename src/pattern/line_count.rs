@@ -1,7 +1,7 @@
 //! Somebody went over a line. A guard with a clicker would say: "one in".
 //!
-//! Known false alarms: a foot point that jumps over the line because a counter or another person hides the legs; put the
-//! line where feet are seen. Known misses: whoever is first detected beyond the line.
+//! Known false alarms: a foot point that jumps over the line because a counter or another person hides the legs; put
+//! the line where feet are seen. Known misses: whoever is first detected beyond the line.
 
 use super::{Common, Finding, Pattern, Rule, Scope, View, words};
 use crate::event::{Direction, Phase, Place, Severity};

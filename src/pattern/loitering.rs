@@ -1,7 +1,8 @@
-//! Somebody stays at a place longer than the owner thinks usual. A guard would say: "he has been at that shelf for a while".
+//! Somebody stays at a place longer than the owner thinks usual. A guard would say: "he has been at that shelf for a
+//! while".
 //!
-//! Known false alarms: employees who fill the shelf, a queue that reaches into the zone, a chair or a mannequin taken for a
-//! person. Known misses: a track that breaks starts its stay anew.
+//! Known false alarms: employees who fill the shelf, a queue that reaches into the zone, a chair or a mannequin taken
+//! for a person. Known misses: a track that breaks starts its stay anew.
 
 use super::{Common, Finding, Pattern, Rule, Scope, View, check_seconds, words};
 use crate::event::{Phase, Place, Severity};

@@ -1,7 +1,8 @@
-//! Facts become findings: one behaviour a file, each with its configuration, its state and the stories it is tested with.
+//! Facts become findings: one behaviour a file, each with its configuration, its state and the stories it is tested
+//! with.
 //!
-//! A new behaviour is a file, a variant of [`RuleConfig`] and a match arm. What it says is for a person to look at, never an
-//! accusation.
+//! A new behaviour is a file, a variant of [`RuleConfig`] and a match arm. What it says is for a person to look at,
+//! never an accusation.
 //!
 //! Absent on purpose: ids, severities and cooldown (the pipeline turns findings into events), and every memory of who
 //! somebody was before the track began.
@@ -99,9 +100,9 @@ impl<'a> Scope<'a> {
     }
 }
 
-/// `[camera.<c>.rule.<r>]`. Every kind has these optional keys: `severity`; `cooldown_s`, film seconds after an event of this
-/// rule in which no other one begins (what still goes on then begins late); `classes`, by default those of its zone or line,
-/// and where these name none, every class on a line and `person` elsewhere.
+/// `[camera.<c>.rule.<r>]`. Every kind has these optional keys: `severity`; `cooldown_s`, film seconds after an event
+/// of this rule in which no other one begins (what still goes on then begins late); `classes`, by default those of its
+/// zone or line, and where these name none, every class on a line and `person` elsewhere.
 #[derive(Debug, Clone, PartialEq, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(tag = "kind", rename_all = "snake_case")]

@@ -1,5 +1,5 @@
-//! More, or fewer, are there than there should be. A manager would say: "more than three at the till: open another one", or
-//! "nobody is at the counter".
+//! More, or fewer, are there than there should be. A manager would say: "more than three at the till: open another
+//! one", or "nobody is at the counter".
 //!
 //! Known false alarms: reflections, posters of people. Known misses: whoever is hidden behind others is not counted.
 

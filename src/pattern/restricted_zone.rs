@@ -1,7 +1,7 @@
 //! Somebody is where nobody should be. A guard would say: "there is someone behind the counter".
 //!
-//! Known false alarms: whoever may be there, since nobody is recognised; a foot point that reaches over the border because
-//! the camera looks from the side; draw the zone a little smaller than the room.
+//! Known false alarms: whoever may be there, since nobody is recognised; a foot point that reaches over the border
+//! because the camera looks from the side; draw the zone a little smaller than the room.
 
 use super::{Common, Finding, Pattern, Rule, Scope, View, words};
 use crate::event::{Phase, Place, Severity};

@@ -1,15 +1,15 @@
-//! The language of the stories that rules are tested with. An actor is a line of waypoints between which the foot point goes
-//! straight, at ten frames a second:
+//! The language of the stories that rules are tested with. An actor is a line of waypoints between which the foot
+//! point goes straight, at ten frames a second:
 //!
 //! ```text
 //! 0s person 0.1,0.5 | 2s 0.5,0.5 lost | 3s 0.6,0.5 | 9s 0.6,0.5 gone
 //! ```
 //!
-//! `lost` is not seen from there to the next waypoint; `gone` is how the tracker removes a track that was lost. After its last
-//! waypoint an actor is gone. A pause of the camera is a line of its own: `blind 3s 20s`.
+//! `lost` is not seen from there to the next waypoint; `gone` is how the tracker removes a track that was lost. After
+//! its last waypoint an actor is gone. A pause of the camera is a line of its own: `blind 3s 20s`.
 //!
-//! The camera sees the zone `shelf`, x .1 to .6 over the whole height, and the line `door`, from (.1,.6) to (.9,.6): down is in.
-//! Stories skip the tracker, since what they tell are tracks.
+//! The camera sees the zone `shelf`, x .1 to .6 over the whole height, and the line `door`, from (.1,.6) to (.9,.6):
+//! down is in. Stories skip the tracker, since what they tell are tracks.
 
 use crate::detection::Class;
 use crate::event::{Direction, Event, Phase, Place};
@@ -199,7 +199,8 @@ pub fn rule(words: &str) -> RuleConfig {
     toml::Table::from_iter([(kind.to_string(), table.into())]).try_into().unwrap()
 }
 
-/// `5s end at shelf by 1 (0.1s to 4.5s): A person left shelf after 4.4 s.`: first when it is told, in brackets when it was.
+/// `5s end at shelf by 1 (0.1s to 4.5s): A person left shelf after 4.4 s.`: first when it is told, in brackets when it
+/// was.
 fn tell(now: MediaTime, event: &Event) -> String {
     let film_s = |at: WallTime| (at - WallTime::parse(START).unwrap()).secs_f64();
     let (told, at) = (now.secs_f64(), film_s(event.at));

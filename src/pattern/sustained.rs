@@ -1,5 +1,5 @@
-//! A condition that must hold for a while before it counts, and be gone for a while before it is over: otherwise a number
-//! that goes back and forth around its limit would ring all day.
+//! A condition that must hold for a while before it counts, and be gone for a while before it is over: otherwise a
+//! number that goes back and forth around its limit would ring all day.
 
 use crate::time::{MediaTime, Span};
 

@@ -1,8 +1,8 @@
 //! From what a rule tells to an event with its id.
 //!
-//! No two events of a camera have the same id: within one opening of the source, film time never stands still between frames,
-//! and within one frame the events of a rule are numbered. Beyond that the id depends on everything that tells what happened, so
-//! that another configuration on the same recording has other ids where it finds something else.
+//! No two events of a camera have the same id: within one opening of the source, film time never stands still between
+//! frames, and within one frame the events of a rule are numbered. Beyond that the id depends on everything that tells
+//! what happened, so that another configuration on the same recording has other ids where it finds something else.
 
 use super::plan::CameraPlan;
 use super::rule::{Rule, Told};

@@ -1,8 +1,9 @@
-//! Detections in, events out: tracker, scene and rules of one camera. Everything to the right of the detector is here, and it is
-//! a function of its input and its own state, so what was recorded can be played again with the same result, byte for byte.
+//! Detections in, events out: tracker, scene and rules of one camera. Everything to the right of the detector is here,
+//! and it is a function of its input and its own state, so what was recorded can be played again with the same result,
+//! byte for byte.
 //!
-//! Absent on purpose: clocks, I/O, threads, and errors: normal operation cannot fail. Frames that are not later than the one
-//! before are ignored, and so are boxes that are no boxes.
+//! Absent on purpose: clocks, I/O, threads, and errors: normal operation cannot fail. Frames that are not later than
+//! the one before are ignored, and so are boxes that are no boxes.
 
 mod issue;
 mod plan;
@@ -75,8 +76,8 @@ impl Pipeline {
         }
     }
 
-    /// What one frame brings. A frame that is not later than the one before brings nothing, unless it is so much earlier that
-    /// film time has started over, which is as good as [`Pipeline::finish`] before it.
+    /// What one frame brings. A frame that is not later than the one before brings nothing, unless it is so much
+    /// earlier that film time has started over, which is as good as [`Pipeline::finish`] before it.
     pub fn step(&mut self, detections: &Detections) -> Vec<Event> {
         let moment = Moment { at: detections.at, taken: detections.taken, aspect: detections.aspect };
         let Some(mut events) = self.advance(moment) else { return Vec::new() };
@@ -96,8 +97,8 @@ impl Pipeline {
         events
     }
 
-    /// The source is over, or will be opened again: ends all that is open, at its last sighting, and forgets the tracks. Totals
-    /// stay. Film time and track ids may start over with the next frame.
+    /// The source is over, or will be opened again: ends all that is open, at its last sighting, and forgets the
+    /// tracks. Totals stay. Film time and track ids may start over with the next frame.
     pub fn finish(&mut self) -> Vec<Event> {
         let facts = self.scene.clear();
         let events = self.end_all(&facts);
@@ -108,8 +109,8 @@ impl Pipeline {
         events
     }
 
-    /// Another plan from the next frame on. Tracks are carried over, and so is everything about zones, lines and rules that did
-    /// not change; of the others, what is open ends. A tracker that is configured otherwise starts anew.
+    /// Another plan from the next frame on. Tracks are carried over, and so is everything about zones, lines and rules
+    /// that did not change; of the others, what is open ends. A tracker that is configured otherwise starts anew.
     pub fn swap_rules(&mut self, plan: CameraPlan) -> Vec<Event> {
         let mut events = Vec::new();
         if plan.tracker != self.plan.tracker {
@@ -223,8 +224,8 @@ fn view<'a>(now: Moment, clock_trusted: bool, plan: &'a CameraPlan, scene: &'a S
     View { at: now.at, taken: now.taken, clock_trusted, time_zone: &plan.time_zone, scene }
 }
 
-/// Without boxes that are none: coordinates or scores that are no numbers, corners the wrong way round. A shape of the frame
-/// that is none becomes a square.
+/// Without boxes that are none: coordinates or scores that are no numbers, corners the wrong way round. A shape of the
+/// frame that is none becomes a square.
 fn sound(detections: &Detections) -> Cow<'_, Detections> {
     let is_box =
         |d: &Detection| d.bbox.is_finite() && d.score.is_finite() && d.bbox.x1 <= d.bbox.x2 && d.bbox.y1 <= d.bbox.y2;

@@ -1,4 +1,5 @@
-//! One rule at work: pairs the starts and ends of its findings, keeps its cooldown, and says which of them become events.
+//! One rule at work: pairs the starts and ends of its findings, keeps its cooldown, and says which of them become
+//! events.
 
 use crate::event::{Party, Phase, Place, Severity};
 use crate::fact::Fact;
@@ -75,7 +76,8 @@ impl Rule {
         told
     }
 
-    /// Watching stops here, for good or for a while: what happened until then is told, nothing begins, what is open ends.
+    /// Watching stops here, for good or for a while: what happened until then is told, nothing begins, what is open
+    /// ends.
     pub fn end(&mut self, view: &View<'_>, facts: &[Fact]) -> Vec<Told> {
         let mut told = Vec::new();
         for finding in self.pattern.step(view, facts) {

@@ -343,7 +343,9 @@ fn play(inputs: &[Input]) -> Vec<Event> {
 
 proptest! {
     #[test]
-    fn whatever_comes_ids_are_unique_ends_have_starts_and_it_is_the_same_again(inputs in prop::collection::vec(input(), 0..60)) {
+    fn whatever_comes_ids_are_unique_ends_have_starts_and_it_is_the_same_again(
+        inputs in prop::collection::vec(input(), 0..60),
+    ) {
         let events = play(&inputs);
         let mut ids = BTreeSet::new();
         let mut open = BTreeSet::new();
@@ -362,7 +364,8 @@ proptest! {
         let ends = events.iter().filter(|event| event.phase == Phase::End).count();
         prop_assert_eq!(starts, ends);
         let json = |events: &[Event]| {
-            let line = |(i, event): (usize, &Event)| to_json(event, Envelope { seq: i as u64 + 1, boot: "replay", late: false });
+            let envelope = |i| Envelope { seq: i as u64 + 1, boot: "replay", late: false };
+            let line = |(i, event): (usize, &Event)| to_json(event, envelope(i));
             events.iter().enumerate().map(line).collect::<Vec<_>>().join("\n")
         };
         prop_assert_eq!(json(&events), json(&play(&inputs)));

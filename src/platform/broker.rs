@@ -32,8 +32,8 @@ pub struct MqttConfig {
     /// 0 turns this off.
     #[serde(default = "default_resend_s")]
     pub resend_s: f64,
-    /// After a broker that died or lost its memory has come back, its subscribers get so many seconds to come back
-    /// too before events are sent. Home Assistant needs up to 10, Node-RED up to 15.
+    /// After an outage, subscribers get so many seconds to come back too before events are sent. Home Assistant needs
+    /// up to 10, Node-RED up to 15.
     #[serde(default = "default_settle_s")]
     pub settle_s: f64,
     /// Where Home Assistant listens for new devices. Empty turns discovery off.

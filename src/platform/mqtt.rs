@@ -39,25 +39,11 @@ pub struct LastWill {
 
 /// Why there is no connection (any more), in words for the log of somebody far away.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MqttError {
-    what: String,
-    broker_died: bool,
-}
-
-impl MqttError {
-    fn new(what: impl Into<String>) -> Self {
-        MqttError { what: what.into(), broker_died: false }
-    }
-
-    /// The other end hung up or does not listen, as when a broker was killed; not so when the network is gone.
-    pub fn broker_died(&self) -> bool {
-        self.broker_died
-    }
-}
+pub struct MqttError(String);
 
 impl fmt::Display for MqttError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.what)
+        f.write_str(&self.0)
     }
 }
 
@@ -125,7 +111,7 @@ impl MqttClient {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner).push_back(id);
         if request(&self.client).is_err() {
             self.asked.lock().unwrap_or_else(PoisonError::into_inner).pop_back();
-            return Err(MqttError::new("the queue to the broker is full, or the topic is not valid"));
+            return Err(MqttError("the queue to the broker is full, or the topic is not valid".into()));
         }
         self.last_id = id;
         Ok(id)
@@ -133,7 +119,7 @@ impl MqttClient {
 
     /// Says goodbye: `next` reports `Disconnected` when it is written, and the broker keeps the last will to itself.
     pub fn disconnect(&mut self) -> Result<(), MqttError> {
-        self.client.try_disconnect().map_err(|_| MqttError::new("the queue to the broker is full"))
+        self.client.try_disconnect().map_err(|_| MqttError("the queue to the broker is full".into()))
     }
 }
 
@@ -225,7 +211,7 @@ impl Connection for MqttConnection {
                 return Ok(event);
             }
         }
-        Err(MqttError::new("the connection is closed"))
+        Err(MqttError("the connection is closed".into()))
     }
 }
 
@@ -262,7 +248,7 @@ impl MqttConnection {
             Some(user) => format!("user '{user}': check mqtt.username and mqtt.password_file"),
             None => "without a user: set mqtt.username and mqtt.password_file".into(),
         };
-        let what = match error {
+        MqttError(match error {
             ConnectionError::Io(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
                 format!("no broker listens at {at} (connection refused)")
             }
@@ -282,25 +268,13 @@ impl MqttConnection {
             }
             ConnectionError::ConnectionRefused(why) => format!("the broker at {at} refuses us: {why:?}"),
             ConnectionError::MqttState(StateError::ConnectionAborted) => {
-                format!("the broker at {at} closed the connection (does another client use our client id?)")
+                format!(
+                    "the broker at {at} closed the connection (it was stopped, or another client uses our client id)"
+                )
             }
             error => format!("{at}: {error}"),
-        };
-        let broker_died = match error {
-            ConnectionError::MqttState(StateError::ConnectionAborted) => true,
-            ConnectionError::Io(error)
-            | ConnectionError::MqttState(
-                StateError::Io(error) | StateError::Deserialization(rumqttc::mqttbytes::Error::Io(error)),
-            ) => hung_up(error),
-            _ => false,
-        };
-        MqttError { what, broker_died }
+        })
     }
-}
-
-fn hung_up(error: &io::Error) -> bool {
-    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionRefused, ConnectionReset, UnexpectedEof};
-    matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionRefused | ConnectionReset | UnexpectedEof)
 }
 
 fn is_tls(error: &io::Error) -> bool {

@@ -61,7 +61,7 @@ fn minutes(report: &Report) -> u64 {
 
 fn summary<'a>(report: &Report, f: &'a Formats) -> Result<Sheet<'a>, XlsxError> {
     let about = &report.about;
-    let mut s = Sheet::named(SUMMARY, &[22.0, 14.0, 14.0, 14.0], f)?;
+    let mut s = Sheet::named(SUMMARY, &[22.0, 21.0, 14.0, 8.0], f)?;
     s.title("What the camera counted")?;
     // Its folder says nothing to whoever gets the workbook by mail.
     let name = Path::new(&about.video).file_name().map_or(about.video.as_str().into(), |n| n.to_string_lossy());
@@ -169,7 +169,7 @@ fn per_minute<'a>(report: &Report, f: &'a Formats) -> Result<Sheet<'a>, XlsxErro
 }
 
 fn places<'a>(report: &Report, f: &'a Formats) -> Result<Sheet<'a>, XlsxError> {
-    let mut s = Sheet::named("Lines and zones", &[24.0, 20.0, 12.0, 12.0, 16.0], f)?;
+    let mut s = Sheet::named("Lines and zones", &[24.0, 20.0, 18.0, 20.0], f)?;
     if !report.lines.is_empty() {
         s.head(&["Line", "Class", "In", "Out"])?;
         for (line, totals) in &report.lines {

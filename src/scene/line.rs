@@ -1,9 +1,10 @@
 //! A line across the frame and who goes over it.
 //!
-//! The way of the foot point from one sighting to the next is crossed with each piece of the polyline, so nobody is too
-//! fast, nor missed because a frame was, nor because the track was lost while it crossed. What was crossed is counted when
-//! the foot point is clear of the line again, at a small distance to it: whoever stands on the line and trembles goes back
-//! and forth, which cancels out, and is counted once, when leaving on the other side, or not at all.
+//! The way of the foot point from one sighting to the next is crossed with each piece of the polyline, so nobody is
+//! too fast, nor missed because a frame was, nor because the track was lost while it crossed. What was crossed is
+//! counted when the foot point is clear of the line again, at a small distance to it: whoever stands on the line and
+//! trembles goes back and forth, which cancels out, and is counted once, when leaving on the other side, or not at
+//! all.
 //!
 //! Known misses: a track that breaks on the line and starts anew beyond it. Known false counts: a foot point that jumps
 //! over the line because something hides the legs.
@@ -26,8 +27,8 @@ const CLEAR_MAX: f32 = 0.03;
 #[derive(Debug, Clone, PartialEq, serde::Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LineConfig {
-    /// A polyline in fractions of the frame, x to the right, y down. Walking from the first point to the last, `in` is from the
-    /// left hand to the right hand: over a line drawn from left to right, downwards is in.
+    /// A polyline in fractions of the frame, x to the right, y down. Walking from the first point to the last, `in` is
+    /// from the left hand to the right hand: over a line drawn from left to right, downwards is in.
     pub points: Vec<[f32; 2]>,
     /// Only these classes count; without the key every class does.
     pub classes: Option<Vec<String>>,
@@ -86,8 +87,8 @@ impl Line {
         Line { config, classes, points, passages: BTreeMap::new() }
     }
 
-    /// The foot point went from one sighting to the next. `height` is that of the box; `aspect` makes x and y comparable.
-    /// Tells where to, once the track is clear of the line.
+    /// The foot point went from one sighting to the next. `height` is that of the box; `aspect` makes x and y
+    /// comparable. Tells where to, once the track is clear of the line.
     pub fn walk(
         &mut self,
         id: TrackId,
@@ -123,11 +124,12 @@ impl Line {
     }
 }
 
-/// 1 if the way from `p` to `q` crosses the piece `a`-`b` from its left hand to its right hand, -1 for the other way, else 0.
+/// 1 if the way from `p` to `q` crosses the piece `a`-`b` from its left hand to its right hand, -1 for the other way,
+/// else 0.
 ///
-/// A point exactly on the line counts to its left hand, and a corner to one of the two pieces that meet there, so a way
-/// made of many steps crosses exactly as often as the straight one. (`geometry::segments_cross` says yes for a mere touch,
-/// which would count twice.)
+/// A point exactly on the line counts to its left hand, and a corner to one of the two pieces that meet there, so a
+/// way made of many steps crosses exactly as often as the straight one. (`geometry::segments_cross` says yes for a
+/// mere touch, which would count twice.)
 fn crossed(a: Point, b: Point, p: Point, q: Point) -> i32 {
     let right = |p| side(a, b, p) > 0.0;
     let beyond = |c| side(p, q, c) > 0.0;

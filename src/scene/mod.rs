@@ -1,8 +1,8 @@
 //! Tracks become facts: who entered, left, crossed, stopped. Observation, no judgement.
 //!
 //! A track that is not confirmed yet is watched all the same, and what it does is held back until it is confirmed:
-//! otherwise whoever runs over a line in the first frames would not be counted. A lost track keeps its stays open; when it
-//! is removed they end at its last sighting.
+//! otherwise whoever runs over a line in the first frames would not be counted. A lost track keeps its stays open;
+//! when it is removed they end at its last sighting.
 //!
 //! Absent on purpose: the notion of what is usual or allowed (`pattern`), and every clock.
 
@@ -202,8 +202,8 @@ impl Scene {
         self.publish(id);
     }
 
-    /// Nothing was seen for a while: stays and passages end at the last sighting, and what follows begins anew. The tracks
-    /// themselves are the tracker's to keep or to drop.
+    /// Nothing was seen for a while: stays and passages end at the last sighting, and what follows begins anew. The
+    /// tracks themselves are the tracker's to keep or to drop.
     pub fn interrupt(&mut self) -> Vec<Fact> {
         let everybody: Vec<TrackId> = self.followed.keys().copied().collect();
         for id in everybody {
@@ -219,8 +219,8 @@ impl Scene {
         std::mem::take(&mut self.facts)
     }
 
-    /// Other zones and lines from now on. Those that did not change keep their totals and who is there; of the others, stays
-    /// and passages end.
+    /// Other zones and lines from now on. Those that did not change keep their totals and who is there; of the others,
+    /// stays and passages end.
     pub fn swap(&mut self, zones: &BTreeMap<ZoneId, ZoneConfig>, lines: &BTreeMap<LineId, LineConfig>) -> Vec<Fact> {
         let everybody: Vec<TrackId> = self.followed.keys().copied().collect();
         let zone_stays = |id: &ZoneId, zone: &Zone| zones.get(id) == Some(&zone.config);

@@ -1,5 +1,5 @@
-//! Whether somebody stands still: the foot point has stayed within a small circle for a while. The circle grows with the
-//! box, because a box that is large in the frame trembles more.
+//! Whether somebody stands still: the foot point has stayed within a small circle for a while. The circle grows with
+//! the box, because a box that is large in the frame trembles more.
 
 use crate::geometry::Point;
 use crate::time::{MediaTime, Span};

@@ -39,7 +39,8 @@ fn crossings(points: &[[f32; 2]], feet: &[(f32, f32)]) -> (u64, u64) {
 fn who_crosses() {
     let door = [[0.2, 0.5], [0.8, 0.5]];
     let corner = [[0.2, 0.5], [0.5, 0.5], [0.5, 0.9]];
-    let rows: [(&str, &[[f32; 2]], &[(f32, f32)], (u64, u64)); 11] = [
+    type Row<'a> = (&'a str, &'a [[f32; 2]], &'a [(f32, f32)], (u64, u64));
+    let rows: [Row<'_>; 11] = [
         ("down in one step", &door, &[(0.5, 0.1), (0.5, 0.9)], (1, 0)),
         ("up", &door, &[(0.5, 0.9), (0.5, 0.1)], (0, 1)),
         ("by a line drawn the other way round", &[[0.8, 0.5], [0.2, 0.5]], &[(0.5, 0.1), (0.5, 0.9)], (0, 1)),
@@ -173,7 +174,10 @@ proptest! {
     }
 
     #[test]
-    fn trembling_counts_at_most_once(steps in prop::collection::vec((0.4f32..0.6, -1000i16..=1000), 1..60), down: bool) {
+    fn trembling_counts_at_most_once(
+        steps in prop::collection::vec((0.4f32..0.6, -1000i16..=1000), 1..60),
+        down: bool,
+    ) {
         let feet = steps.into_iter().map(|(x, millionths)| (x, 0.5 + f32::from(millionths) * 1e-6));
         let end = if down { 0.9 } else { 0.1 };
         let feet: Vec<_> = [(0.5, 0.1)].into_iter().chain(feet).chain([(0.5, end)]).collect();
@@ -181,11 +185,17 @@ proptest! {
     }
 
     #[test]
-    fn how_often_one_looks_does_not_matter(feet in prop::collection::vec((0.0f32..1.0, prop_oneof![0.0f32..0.45, 0.55f32..1.0]), 2..12)) {
+    fn how_often_one_looks_does_not_matter(
+        feet in prop::collection::vec((0.0f32..1.0, prop_oneof![0.0f32..0.45, 0.55f32..1.0]), 2..12),
+    ) {
         // Where the way bends it is clear of the line, and both see it; what is between only one does.
         let finely: Vec<_> = feet
             .windows(2)
-            .flat_map(|p| (0..8).map(|i| i as f32 / 8.0).map(move |t| (p[0].0 + (p[1].0 - p[0].0) * t, p[0].1 + (p[1].1 - p[0].1) * t)))
+            .flat_map(|pair| {
+                let (from, to) = (pair[0], pair[1]);
+                let part = |i| i as f32 / 8.0;
+                (0..8).map(move |i| (from.0 + (to.0 - from.0) * part(i), from.1 + (to.1 - from.1) * part(i)))
+            })
             .chain([feet[feet.len() - 1]])
             .collect();
         let line = [[-1.0, 0.5], [2.0, 0.5]];

@@ -1,7 +1,7 @@
 //! An area of the frame and who stands in it.
 //!
-//! The foot point decides (`BBox::foot`), with hysteresis of half a second both ways: a foot point that trembles over the
-//! border neither enters nor leaves. Half a second, not so many frames, because frame rates differ and vary.
+//! The foot point decides (`BBox::foot`), with hysteresis of half a second both ways: a foot point that trembles over
+//! the border neither enters nor leaves. Half a second, not so many frames, because frame rates differ and vary.
 
 use super::classes::{Classes, check_classes, check_points};
 use super::dwell::Dwell;
@@ -82,8 +82,8 @@ impl Zone {
         Zone { config, classes, area, stays: BTreeMap::new(), visits: 0, dwell: Dwell::default() }
     }
 
-    /// The track was seen; tells what became certain and when it was so. Nothing is called for a lost track, so its stay goes
-    /// on until it is seen again or [`Zone::end`]s.
+    /// The track was seen; tells what became certain and when it was so. Nothing is called for a lost track, so its
+    /// stay goes on until it is seen again or [`Zone::end`]s.
     pub fn sight(
         &mut self,
         id: TrackId,

@@ -42,15 +42,15 @@ pub struct Backlog {
     pub dropped: u64,
 }
 
-/// What the broker remembers of us.
+/// How we stand with the broker and, through it, with its subscribers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Session {
     /// We have never met.
     Never = 0,
-    /// It has kept a session for us. If it does not know us the next time, it has lost its memory.
+    /// Events flow, and it has kept a session for us. If it does not know us the next time, it has lost its memory.
     Kept = 1,
-    /// It has died, or lost its memory, and its subscribers have not had the time to return yet. That it knows us
-    /// says nothing: it may be from an attempt that we did not survive, or from before the others were there.
+    /// There was an outage, and subscribers have not had the time to return yet. That the broker knows us says
+    /// nothing of them: it may be from an attempt that we did not survive, or from before they were there.
     Lost = 2,
 }
 

@@ -1,7 +1,7 @@
 //! Who belongs to whom: optimal assignment of rows to columns.
 //!
-//! The Hungarian method with potentials and shortest augmenting paths (Jonker-Volgenant's idea), O(rows² · columns). Equal
-//! costs are decided by position, so the answer is the same on every machine.
+//! The Hungarian method with potentials and shortest augmenting paths (Jonker-Volgenant's idea), O(rows² · columns).
+//! Equal costs are decided by position, so the answer is the same on every machine.
 
 /// Costs of pairing row with column, row by row.
 #[derive(Debug, Clone, Default)]
@@ -23,8 +23,8 @@ impl Costs {
     }
 }
 
-/// The pairs `(row, column)`, sorted by row, whose costs are below `limit` and that make the sum over all pairs of `cost - limit` least.
-/// A cost that is no number pairs with nothing.
+/// The pairs `(row, column)`, sorted by row, whose costs are below `limit` and that make the sum over all pairs of
+/// `cost - limit` least. A cost that is no number pairs with nothing.
 pub(super) fn assign(costs: &Costs, limit: f64) -> Vec<(usize, usize)> {
     let (rows, columns) = (costs.rows(), costs.columns);
     // Leaving a pair alone costs nothing, hence everything at or above the limit is worth the same: nothing.

@@ -1,8 +1,8 @@
 //! A camera that shakes, pans or rides along moves everybody at once. What all have in common is not theirs.
 //!
-//! Known trackers take this motion from the pixels (BoT-SORT); we take it from the boxes, which cost nothing and come with recordings that have no
-//! pixels: the median, over everybody who is followed, of how far they are from where they should be. Half of them may do
-//! as they like. With fewer than three there is no telling whose motion it is.
+//! Known trackers take this motion from the pixels (BoT-SORT); we take it from the boxes, which cost nothing and come
+//! with recordings that have no pixels: the median, over everybody who is followed, of how far they are from where
+//! they should be. Half of them may do as they like. With fewer than three there is no telling whose motion it is.
 //!
 //! Absent: turning and zooming. A zoom fitted to the boxes was tried and made things worse: their sizes are too noisy.
 
@@ -12,7 +12,8 @@ use super::bytetrack::similarity;
 use super::target::Target;
 use crate::detection::Detection;
 
-/// Far from where they should be, people must be found before they can be compared: boxes are buffered by half their size.
+/// Far from where they should be, people must be found before they can be compared: boxes are buffered by half their
+/// size.
 const BUFFER: f64 = 0.5;
 const LIMIT: f64 = 0.8;
 const ENOUGH: usize = 3;

@@ -37,7 +37,8 @@ impl Default for TrackConfig {
 
 impl TrackConfig {
     /// ByteTrack as its C++ port does it, with the usual parameters (track .5, high .6, match .8, buffer 30 frames at
-    /// 30 fps), for boxes in pixels: what we came from, kept because a recording of it tells us that the parts are right.
+    /// 30 fps), for boxes in pixels: what we came from, kept because a recording of it tells us that the parts are
+    /// right.
     pub fn bytetrack() -> Self {
         TrackConfig {
             new_score: 0.6,
@@ -77,7 +78,7 @@ impl TrackConfig {
     }
 }
 
-/// Choices that are not the user's: they were settled by measuring (see the table in [`super`]).
+/// Choices that are not the user's: they were settled by measuring (see the table in the module's page).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Method {
     pub motion: Motion,

@@ -4,8 +4,8 @@
 //! eight by eight matrices fall apart into four filters of position and speed: the same arithmetic at a
 //! fiftieth of the cost.
 //!
-//! Lengths are isotropic (x times the aspect of the frame). Noise is proportional to the size of the box and, as in DeepSORT and
-//! ByteTrack, given per frame at 30 frames a second; time steps are counted in such frames.
+//! Lengths are isotropic (x times the aspect of the frame). Noise is proportional to the size of the box and, as in
+//! DeepSORT and ByteTrack, given per frame at 30 frames a second; time steps are counted in such frames.
 
 use crate::geometry::BBox;
 

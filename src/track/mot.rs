@@ -15,8 +15,9 @@ const FARTHEST: f64 = 1e6;
 
 /// Detections by frame, in the order of the file. The error names the line and what was expected there.
 ///
-/// Ids are ignored and so is what comes after `conf`; without `conf` the score is 1. Fields are parted by commas or blanks. Confidences are taken as
-/// scores when all are within 0..1, otherwise (percent, logits) the least of the file becomes 0 and the greatest 1.
+/// Ids are ignored and so is what comes after `conf`; without `conf` the score is 1. Fields are parted by commas or
+/// blanks. Confidences are taken as scores when all are within 0..1, otherwise (percent, logits) the least of the
+/// file becomes 0 and the greatest 1.
 pub fn read(text: &str) -> Result<BTreeMap<u32, Vec<Detection>>, String> {
     let mut boxes = Vec::new();
     for (number, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {

@@ -1,8 +1,8 @@
-"""The peer: what a user would write to count in a film with Python. YOLOX by onnxruntime, supervision's ByteTrack and line.
+"""The peer: what a user would write to count in a film with Python: YOLOX, supervision's ByteTrack and line.
 
 usage: job.py FILM MODEL.onnx X1,Y1,X2,Y2      (a line in fractions of the frame; result as JSON on stdout)
 
-One thread, as on a board that has other things to do. Nothing here is slowed down on purpose; what is cheap to do well is done well.
+One thread, as on a board that has other things to do. Nothing is slowed down on purpose.
 """
 import json
 import sys
@@ -15,11 +15,13 @@ import supervision as sv
 
 SIDE, PAD, MIN_SCORE, NMS = 416, 114, 0.30, 0.60
 NAMES = (
-    "person,bicycle,car,motorcycle,airplane,bus,train,truck,boat,traffic light,fire hydrant,stop sign,parking meter,bench,bird,cat,dog,"
-    "horse,sheep,cow,elephant,bear,zebra,giraffe,backpack,umbrella,handbag,tie,suitcase,frisbee,skis,snowboard,sports ball,kite,"
-    "baseball bat,baseball glove,skateboard,surfboard,tennis racket,bottle,wine glass,cup,fork,knife,spoon,bowl,banana,apple,sandwich,"
-    "orange,broccoli,carrot,hot dog,pizza,donut,cake,chair,couch,potted plant,bed,dining table,toilet,tv,laptop,mouse,remote,keyboard,"
-    "cell phone,microwave,oven,toaster,sink,refrigerator,book,clock,vase,scissors,teddy bear,hair drier,toothbrush"
+    "person,bicycle,car,motorcycle,airplane,bus,train,truck,boat,traffic light,fire hydrant,stop sign,"
+    "parking meter,bench,bird,cat,dog,horse,sheep,cow,elephant,bear,zebra,giraffe,backpack,umbrella,handbag,"
+    "tie,suitcase,frisbee,skis,snowboard,sports ball,kite,baseball bat,baseball glove,skateboard,surfboard,"
+    "tennis racket,bottle,wine glass,cup,fork,knife,spoon,bowl,banana,apple,sandwich,orange,broccoli,carrot,"
+    "hot dog,pizza,donut,cake,chair,couch,potted plant,bed,dining table,toilet,tv,laptop,mouse,remote,keyboard,"
+    "cell phone,microwave,oven,toaster,sink,refrigerator,book,clock,vase,scissors,teddy bear,hair drier,"
+    "toothbrush"
 ).split(",")
 
 
@@ -67,9 +69,10 @@ def main(film, model, line):
     fps = video.get(cv2.CAP_PROP_FPS) or 30.0
     width, height = (video.get(p) for p in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
     x1, y1, x2, y2 = (float(v) for v in line.split(","))
+    # Watchpost's "in" goes from the left hand to the right hand; supervision's from right to left.
     door = sv.LineZone(
-        sv.Point(x1 * width, y1 * height),
         sv.Point(x2 * width, y2 * height),
+        sv.Point(x1 * width, y1 * height),
         triggering_anchors=[sv.Position.BOTTOM_CENTER],
     )
     tracker = sv.ByteTrack(frame_rate=fps)

@@ -3,12 +3,12 @@
 
 usage: run.py FILM [--rounds N] [--model FILE.onnx] [--watchpost BINARY] [--with NAME] [--line X1,Y1,X2,Y2] [--json FILE]
 
-Prints processor time, wall time and peak memory of both (medians), their ratios, and what both counted. The
-first run makes a virtual environment in the cache folder; nothing is written beside this file. Processor time includes
+Prints processor time, wall time and peak memory of both (medians), their ratios, and what both counted. The first
+run makes a virtual environment in the cache folder; nothing is written beside this file. Processor time includes
 child processes (an ffmpeg that decodes); peak memory is that of the largest process.
 
-The same job is one command line here and `job.py` there: decode, letterbox, YOLOX-nano, suppression, ByteTrack, one line,
-unique objects, JSON. Start-up counts on both sides.
+The same job is one command line here and `job.py` there: decode, letterbox, YOLOX-nano, suppression, ByteTrack, one
+line, unique objects, JSON. Start-up counts on both sides.
 """
 import argparse
 import hashlib
@@ -105,7 +105,8 @@ def main():
             for name in list(commands)[:: 1 if turn % 2 == 0 else -1]:
                 counts[name], cost = measure(list(map(str, commands[name])), env)
                 costs[name].append(cost)
-                print(f"round {turn + 1} {name}: " + ", ".join(f"{k} {v:.2f}" for k, v in cost.items()), file=sys.stderr)
+                figures = ", ".join(f"{key} {value:.2f}" for key, value in cost.items())
+                print(f"round {turn + 1} {name}: {figures}", file=sys.stderr)
 
     medians = {n: {k: statistics.median(c[k] for c in runs) for k in runs[0]} for n, runs in costs.items()}
     print(f"{'':12s}{'python':>12s}{'watchpost':>12s}{'ratio':>8s}")
@@ -115,7 +116,10 @@ def main():
     for name, seen in counts.items():
         people = seen["objects"].get("person", {"unique": 0, "max_at_once": 0})
         door = seen["lines"]["door"]
-        print(f"{name}: {seen['frames']} frames, person {people['unique']} unique, {people['max_at_once']} at once, line in {door['in']} out {door['out']}")
+        print(
+            f"{name}: {seen['frames']} frames, person {people['unique']} unique, {people['max_at_once']} at once, "
+            f"line in {door['in']} out {door['out']}"
+        )
     if args.json:
         args.json.write_text(json.dumps({"medians": medians, "rounds": costs, "counts": counts}, indent=1) + "\n")
 

@@ -88,8 +88,8 @@ fn rounded(v: f64, steps: f64) -> f64 {
 /// the last one: `COCO_val2014_000000000042.jpg` is 42.
 fn image_id(path: &Path, place: usize) -> u64 {
     let stem = path.file_stem().map(|stem| stem.to_string_lossy()).unwrap_or_default();
-    let numbers = stem.split(|c: char| !c.is_ascii_digit()).filter(|digits| !digits.is_empty());
-    numbers.last().and_then(|digits| digits.parse().ok()).unwrap_or(place as u64)
+    let mut numbers = stem.split(|c: char| !c.is_ascii_digit()).filter(|digits| !digits.is_empty());
+    numbers.next_back().and_then(|digits| digits.parse().ok()).unwrap_or(place as u64)
 }
 
 #[cfg(test)]

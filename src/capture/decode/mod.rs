@@ -1,4 +1,4 @@
-//! Films: from a file to pictures with stamps. The only place that names codecs and containers.
+//! Films: from a file to pictures with stamps. With `encode`, the only place that names codecs and containers.
 //!
 //! MP4 with H.264 and GIF are decoded in this process, everything else by the `ffmpeg` program where it is
 //! installed. Pictures come in the order they are shown, the first at film time 0.

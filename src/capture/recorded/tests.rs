@@ -147,7 +147,7 @@ proptest! {
     #[test]
     fn every_bit_comes_back(
         frames in prop::collection::vec(
-            (any::<i64>(), any::<i64>(), number(), prop::collection::vec((number(), [number(), number(), number(), number()]), 0..4)),
+            (any::<i64>(), any::<i64>(), number(), prop::collection::vec((number(), prop::array::uniform4(number())), 0..4)),
             0..6,
         ),
     ) {
