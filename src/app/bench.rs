@@ -105,7 +105,10 @@ pub fn run(args: Args) -> Result<ExitCode> {
 
 fn print(report: &Report, out: &mut impl Write) -> Result<()> {
     let Report { model, threads, isa, film, width, height, frames, load_ms, stages } = report;
-    writeln!(out, "{model} on {isa}, {threads} thread(s), {film} {width}x{height}, median of {frames} frames, loaded in {load_ms:.0} ms")?;
+    writeln!(
+        out,
+        "{model} on {isa}, {threads} thread(s), {film} {width}x{height}, median of {frames} frames, loaded in {load_ms:.0} ms"
+    )?;
     writeln!(out, "{:<10} {:>9} {:>9}", "", "cpu ms", "wall ms")?;
     for stage in STAGES {
         writeln!(out, "{stage:<10} {:>9.2} {:>9.2}", stages[stage].cpu_ms, stages[stage].wall_ms)?;

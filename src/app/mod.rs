@@ -30,5 +30,7 @@ pub fn report(error: &anyhow::Error) -> ExitCode {
         return ExitCode::from(2);
     }
     eprintln!("watchpost: {}", format!("{error:#}").replace('\n', " "));
-    if error.chain().any(|cause| cause.is::<BadInput>()) { ExitCode::from(2) } else { ExitCode::FAILURE }
+    // What was attached as context is no link of the chain by its own type, so the head is asked separately.
+    let wrong_input = error.is::<BadInput>() || error.chain().any(|cause| cause.is::<BadInput>());
+    if wrong_input { ExitCode::from(2) } else { ExitCode::FAILURE }
 }

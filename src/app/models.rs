@@ -100,7 +100,13 @@ fn list(registry: &Registry, json: bool) -> Result<ExitCode> {
         let [width, height] = row.input;
         let place = row.place.unwrap_or_else(|| format!("not here: {}", row.get.unwrap_or_default()));
         let size = row.bytes as f64 / 1e6;
-        writeln!(out, "{:<16} {width}x{height}  {size:.1} MB  {}  sha256 {}…  {place}", row.name, row.licence, &row.sha256[..12])?;
+        writeln!(
+            out,
+            "{:<16} {width}x{height}  {size:.1} MB  {}  sha256 {}…  {place}",
+            row.name,
+            row.licence,
+            &row.sha256[..12]
+        )?;
         writeln!(out, "{:<16} {}", "", row.from)?;
     }
     Ok(ExitCode::SUCCESS)
@@ -118,7 +124,9 @@ fn verify(registry: &Registry, name: Option<&str>) -> Result<ExitCode> {
         // Loading compares with the golden result where the manifest has one.
         match known.golden(Limits::default()) {
             Ok(_) if known.manifest.golden.is_some() => writeln!(out, "{name}: right")?,
-            Ok(golden) => writeln!(out, "{name}: whole. Its manifest has no golden result; here it is\n{}", golden.to_toml())?,
+            Ok(golden) => {
+                writeln!(out, "{name}: whole. Its manifest has no golden result; here it is\n{}", golden.to_toml())?
+            }
             Err(error) => {
                 wrong = true;
                 writeln!(out, "{name}: wrong: {error:#}")?;

@@ -38,7 +38,8 @@ impl Golden {
     pub fn check(&self, found: &Golden) -> Result<()> {
         let allowed = self.tolerance * self.rms;
         let pairs = self.samples.iter().zip(&found.samples).chain([(&self.mean, &found.mean), (&self.rms, &found.rms)]);
-        let worst = pairs.map(|(a, b)| (a - b).abs()).fold(0.0, |worst: f32, d| if d.is_nan() { d } else { worst.max(d) });
+        let worst =
+            pairs.map(|(a, b)| (a - b).abs()).fold(0.0, |worst: f32, d| if d.is_nan() { d } else { worst.max(d) });
         let same = self.samples.len() <= found.samples.len() && worst <= allowed;
         ensure!(same, "its answer to the golden picture is off by {worst}, expected at most {allowed}");
         Ok(())

@@ -68,8 +68,8 @@ struct Scalers {
 }
 
 enum Kind {
-    Rgb { scaler: Scaler<3>, row: Vec<[f32; 3]> },
-    Yuv { luma: Scaler<1>, chroma: Scaler<1>, rows: [Vec<[f32; 1]>; 3] },
+    Rgb(Scaler<3>),
+    Yuv { luma: Scaler<1>, chroma: Scaler<1>, rows: [Vec<f32>; 3] },
 }
 
 impl Letterbox {
@@ -98,40 +98,43 @@ impl Letterbox {
         // While the size stays the same, so do the scalers, and the border around the last picture is right already.
         if !self.scalers.as_ref().is_some_and(|s| s.are_for(picture)) {
             for (colour, &plane) in self.plane.iter().enumerate() {
-                tensor[plane * area..][..area].fill(f32::from(self.input.pad) * self.gain[colour] + self.offset[colour]);
+                tensor[plane * area..][..area]
+                    .fill(f32::from(self.input.pad) * self.gain[colour] + self.offset[colour]);
             }
             self.scalers = Some(Scalers::new(picture, fit));
         }
         let Letterbox { input, gain, offset, plane, scalers } = self;
         let kind = &mut scalers.as_mut().context("the scalers were made above")?.kind;
-        let columns = fit.width as usize;
         for y in 0..fit.height as usize {
             let start = (y + fit.y as usize) * input.width as usize + fit.x as usize;
+            // Red, green and blue of this row, wherever their planes are.
+            let mut planes = tensor.chunks_exact_mut(area).map(|plane| &mut plane[start..][..fit.width as usize]);
+            let mut out: [&mut [f32]; 3] = std::array::from_fn(|_| planes.next().unwrap_or_default());
+            if plane[0] != 0 {
+                out.reverse();
+            }
             match (&mut *kind, picture) {
-                (Kind::Rgb { scaler, row }, Picture::Rgb(rgb)) => {
-                    scaler.row(rgb.as_raw(), y, row);
-                    for colour in 0..3 {
-                        let out = &mut tensor[plane[colour] * area + start..][..columns];
-                        for (out, pixel) in out.iter_mut().zip(&*row) {
-                            *out = pixel[colour] * gain[colour] + offset[colour];
-                        }
-                    }
+                (Kind::Rgb(scaler), Picture::Rgb(rgb)) => {
+                    scaler.row(rgb.as_raw(), y, out.each_mut().map(|row| &mut **row))
                 }
-                (Kind::Yuv { luma, chroma, rows }, Picture::Yuv420(yuv)) => {
-                    ensure!(yuv.is_consistent(), "the planes of a frame are not as long as {width} x {height} pixels need");
-                    let [ys, us, vs] = rows;
-                    luma.row(&yuv.y, y, ys);
-                    chroma.row(&yuv.u, y, us);
-                    chroma.row(&yuv.v, y, vs);
-                    for (colour, [from_y, from_u, from_v, black]) in to_rgb(yuv.full_range).into_iter().enumerate() {
-                        let out = &mut tensor[plane[colour] * area + start..][..columns];
-                        for (out, (([y], [u]), [v])) in out.iter_mut().zip(ys.iter().zip(&*us).zip(&*vs)) {
-                            let value = from_y * y + from_u * u + from_v * v + black;
-                            *out = value.clamp(0.0, 255.0) * gain[colour] + offset[colour];
+                (Kind::Yuv { luma, chroma, rows: [ys, us, vs] }, Picture::Yuv420(yuv)) => {
+                    ensure!(
+                        yuv.is_consistent(),
+                        "the planes of a frame are not as long as {width} x {height} pixels need"
+                    );
+                    luma.row(&yuv.y, y, [ys]);
+                    chroma.row(&yuv.u, y, [us]);
+                    chroma.row(&yuv.v, y, [vs]);
+                    for (out, [from_y, from_u, from_v, black]) in out.iter_mut().zip(to_rgb(yuv.full_range)) {
+                        for (out, ((y, u), v)) in out.iter_mut().zip(ys.iter().zip(&*us).zip(&*vs)) {
+                            *out = (from_y * y + from_u * u + from_v * v + black).clamp(0.0, 255.0);
                         }
                     }
                 }
                 _ => unreachable!("the scalers are of the picture's kind"),
+            }
+            for ((out, gain), offset) in out.into_iter().zip(&*gain).zip(&*offset) {
+                out.iter_mut().for_each(|value| *value = *value * *gain + *offset);
             }
         }
         Ok(fit)
@@ -141,20 +144,20 @@ impl Letterbox {
 impl Scalers {
     fn new(picture: &Picture, fit: Fit) -> Self {
         let (size, to) = (picture.size(), (fit.width, fit.height));
-        let columns = fit.width as usize;
         let kind = match picture {
-            Picture::Rgb(_) => Kind::Rgb { scaler: Scaler::new(size, to), row: vec![[0.0; 3]; columns] },
+            Picture::Rgb(_) => Kind::Rgb(Scaler::new(size, to)),
             Picture::Yuv420(_) => Kind::Yuv {
                 luma: Scaler::new(size, to),
                 chroma: Scaler::new(Yuv420::chroma_size(size.0, size.1), to),
-                rows: std::array::from_fn(|_| vec![[0.0]; columns]),
+                rows: std::array::from_fn(|_| vec![0.0; fit.width as usize]),
             },
         };
         Scalers { picture: size, kind }
     }
 
     fn are_for(&self, picture: &Picture) -> bool {
-        let same_kind = matches!((&self.kind, picture), (Kind::Rgb { .. }, Picture::Rgb(_)) | (Kind::Yuv { .. }, Picture::Yuv420(_)));
+        let same_kind =
+            matches!((&self.kind, picture), (Kind::Rgb(_), Picture::Rgb(_)) | (Kind::Yuv { .. }, Picture::Yuv420(_)));
         same_kind && self.picture == picture.size()
     }
 }
@@ -188,6 +191,10 @@ mod tests {
         (fit, tensor)
     }
 
+    fn assert_close(found: [f32; 4], expected: [f32; 4]) {
+        assert!(found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-4), "{found:?}, expected {expected:?}");
+    }
+
     fn picture(width: u32, height: u32, colour: [u8; 3]) -> Picture {
         Picture::Rgb(Arc::new(RgbImage::from_pixel(width, height, Rgb(colour))))
     }
@@ -198,16 +205,16 @@ mod tests {
         assert_eq!(fit, Fit { x: 0, y: 2, width: 8, height: 4 });
         let at = |plane: usize, row: usize| tensor[plane * 64 + row * 8 + 3];
         // The first channel's mean is .5 and its deviation .5: 255 becomes 1, and the pad 51 becomes -.6.
-        assert_eq!([at(0, 1), at(0, 2), at(0, 5), at(0, 6)], [-0.6, 1.0, 1.0, -0.6]);
-        assert_eq!([at(1, 1), at(1, 2), at(2, 1), at(2, 2)], [0.2, 0.4, 0.2, 0.0]);
+        assert_close([at(0, 1), at(0, 2), at(0, 5), at(0, 6)], [-0.6, 1.0, 1.0, -0.6]);
+        assert_close([at(1, 1), at(1, 2), at(2, 1), at(2, 2)], [0.2, 0.4, 0.2, 0.0]);
     }
 
     #[test]
     fn bgr_turns_the_planes_round_and_top_left_pads_below() {
         let (fit, tensor) = filled(&input(Channels::Bgr, Placement::TopLeft), &picture(16, 8, [0, 102, 255]));
         assert_eq!(fit, Fit { x: 0, y: 0, width: 8, height: 4 });
-        assert_eq!([tensor[0], tensor[64], tensor[128]], [1.0, 0.4, 0.0]);
-        assert_eq!([tensor[4 * 8], tensor[64 + 4 * 8]], [-0.6, 0.2]);
+        assert_close([tensor[0], tensor[64], tensor[128], 0.0], [1.0, 0.4, 0.0, 0.0]);
+        assert_close([tensor[4 * 8], tensor[64 + 4 * 8], 0.0, 0.0], [-0.6, 0.2, 0.0, 0.0]);
     }
 
     #[test]

@@ -196,11 +196,19 @@ impl Manifest {
         let (strides, input) = (&self.head.strides, &self.input);
         let fits = |s: &u32| (1..=256).contains(s) && input.width.is_multiple_of(*s) && input.height.is_multiple_of(*s);
         expect((1..=8).contains(&strides.len()), "head.strides", "expected 1 to 8 of them");
-        expect(strides.iter().all(fits), "head.strides", "expected divisors of the input's width and height, 256 at the most");
+        expect(
+            strides.iter().all(fits),
+            "head.strides",
+            "expected divisors of the input's width and height, 256 at the most",
+        );
         if let Some(golden) = &self.golden {
             let finite = golden.samples.iter().chain([&golden.mean, &golden.rms]).all(|v| v.is_finite());
             expect(finite && golden.samples.len() <= 64, "golden", "expected finite numbers, 64 samples at the most");
-            expect(golden.tolerance > 0.0 && golden.tolerance <= 0.5, "golden.tolerance", "expected above 0, at most 0.5");
+            expect(
+                golden.tolerance > 0.0 && golden.tolerance <= 0.5,
+                "golden.tolerance",
+                "expected above 0, at most 0.5",
+            );
         }
     }
 
@@ -222,7 +230,11 @@ impl Input {
             expect((32..=2048).contains(&side), at, "expected 32 to 2048 pixels");
         }
         let [low, high] = self.range;
-        expect(low.is_finite() && high.is_finite() && low < high, "input.range", "expected two numbers, the smaller one first");
+        expect(
+            low.is_finite() && high.is_finite() && low < high,
+            "input.range",
+            "expected two numbers, the smaller one first",
+        );
         expect(self.mean.iter().all(|v| v.is_finite()), "input.mean", "expected finite numbers");
         expect(self.std.iter().all(|v| v.is_finite() && v.abs() > 1e-6), "input.std", "expected numbers other than 0");
     }

@@ -33,7 +33,11 @@ mod tests {
 
     /// Boxes 10 wide and high at `x`, as `class x score`.
     fn check(story: &str, boxes: &[(usize, f32, f32)], expected: &[(usize, f32, f32)]) {
-        let candidate = |&(class, x, score): &(usize, f32, f32)| Candidate { class, score, bbox: BBox::from_xywh(x, 0.0, 10.0, 10.0) };
+        let candidate = |&(class, x, score): &(usize, f32, f32)| Candidate {
+            class,
+            score,
+            bbox: BBox::from_xywh(x, 0.0, 10.0, 10.0),
+        };
         let mut boxes: Vec<Candidate> = boxes.iter().map(candidate).collect();
         suppress(&mut boxes, 0.5, 3);
         let left: Vec<_> = boxes.iter().map(|c| (c.class, c.bbox.x1, c.score)).collect();

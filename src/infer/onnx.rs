@@ -55,7 +55,11 @@ impl OnnxDetector {
     fn detections(&mut self, fit: Fit) -> Vec<Detection> {
         nms::suppress(&mut self.candidates, self.limits.nms, MAX_DETECTIONS);
         let classes = &self.classes;
-        let detection = |c: Candidate| Detection { class: classes[c.class], score: c.score, bbox: fit.to_picture(c.bbox).clamped() };
+        let detection = |c: Candidate| Detection {
+            class: classes[c.class],
+            score: c.score,
+            bbox: fit.to_picture(c.bbox).clamped(),
+        };
         // What lies in the border only is nothing that the picture shows.
         self.candidates.drain(..).map(detection).filter(|d| d.bbox.area() > 0.0).collect()
     }

@@ -57,7 +57,8 @@ fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
         file.write_all(bytes)?;
         file.sync_all()
     });
-    let named = written.and_then(|()| std::fs::rename(&part, path)).and_then(|()| std::fs::File::open(folder)?.sync_all());
+    let named =
+        written.and_then(|()| std::fs::rename(&part, path)).and_then(|()| std::fs::File::open(folder)?.sync_all());
     if named.is_err() {
         let _ = std::fs::remove_file(&part); // what is left of it helps nobody
     }

@@ -16,7 +16,7 @@ use super::onnx::OnnxDetector;
 use super::{Detector, Limits, Request};
 use crate::bad_input;
 use crate::problems::BadInput;
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Result, anyhow};
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
@@ -89,7 +89,9 @@ impl Registry {
             Place::Absent => {}
             Place::Pulled(_) => match preferred.load(*limits, *threads) {
                 Ok(detector) => return Ok(detector),
-                Err(error) => tracing::warn!(error = %format!("{error:#}"), instead = ALWAYS_THERE, "Pulled model is broken."),
+                Err(error) => {
+                    tracing::warn!(error = %format!("{error:#}"), instead = ALWAYS_THERE, "Pulled model is broken.")
+                }
             },
             _ => return preferred.load(*limits, *threads),
         }
@@ -174,7 +176,8 @@ impl Registry {
         if path.extension().is_some_and(|e| e == "toml") {
             return manifest_of(path.to_path_buf());
         }
-        let bytes = std::fs::metadata(path).map_err(|e| BadInput(format!("cannot open model {}: {e}", path.display())))?.len();
+        let bytes =
+            std::fs::metadata(path).map_err(|e| BadInput(format!("cannot open model {}: {e}", path.display())))?.len();
         let beside = path.with_file_name("model.toml");
         if beside.exists() {
             let known = manifest_of(beside)?;
@@ -209,8 +212,7 @@ impl Known {
             bad_input!("{} is an int8 model, which this version cannot run, expected one in floats", manifest.name);
         }
         let bytes = self.read()?;
-        let detector = OnnxDetector::new(manifest, &bytes, limits, threads);
-        detector.with_context(|| BadInput(format!("cannot use model {}", self.called())))
+        OnnxDetector::new(manifest, &bytes, limits, threads).map_err(|error| self.unusable(&error))
     }
 
     /// The file's bytes, when they are those that the manifest means.
@@ -220,21 +222,29 @@ impl Known {
             Place::Embedded(bytes) => Cow::Borrowed(*bytes),
             Place::Named(path) | Place::Pulled(path) => Cow::Owned(read_file(path, manifest)?),
             Place::Absent => {
-                let get = if manifest.origin.url.is_some() { format!("`watchpost models pull {}` gets it, or put ", manifest.name) } else { "put ".into() };
+                let get = if manifest.origin.url.is_some() {
+                    format!("`watchpost models pull {}` gets it, or put ", manifest.name)
+                } else {
+                    "put ".into()
+                };
                 let file = &manifest.file;
-                bad_input!("model {} is not here: {get}{file} into a folder and name that in WATCHPOST_MODELS", manifest.name)
+                bad_input!(
+                    "model {} is not here: {get}{file} into a folder and name that in WATCHPOST_MODELS",
+                    manifest.name
+                )
             }
         };
-        manifest.check_digest(&bytes).with_context(|| BadInput(format!("cannot use model {}", self.called())))?;
+        manifest.check_digest(&bytes).map_err(|error| self.unusable(&error))?;
         Ok(bytes)
     }
 
-    /// What the user knows the file as.
-    fn called(&self) -> String {
-        match &self.place {
+    fn unusable(&self, error: &anyhow::Error) -> anyhow::Error {
+        // What the user knows the file as.
+        let called = match &self.place {
             Place::Named(path) | Place::Pulled(path) => path.display().to_string(),
             Place::Embedded(_) | Place::Absent => self.manifest.name.clone(),
-        }
+        };
+        BadInput(format!("cannot use model {called}: {error:#}")).into()
     }
 }
 
@@ -242,7 +252,11 @@ impl Manifest {
     /// Whether these bytes are the file that is meant.
     pub fn check_digest(&self, bytes: &[u8]) -> Result<()> {
         let found = sha256(bytes);
-        if found == self.sha256 { Ok(()) } else { Err(anyhow!("its sha256 is {found}, expected {} ({})", self.sha256, self.name)) }
+        if found == self.sha256 {
+            Ok(())
+        } else {
+            Err(anyhow!("its sha256 is {found}, expected {} ({})", self.sha256, self.name))
+        }
     }
 }
 
@@ -259,7 +273,8 @@ fn read_file(path: &Path, manifest: &Manifest) -> Result<Vec<u8>> {
         return Err(cannot("it is not a file".into()).into());
     }
     if meta.len() != manifest.bytes {
-        let expected = format!("it has {} bytes, expected the {} bytes of {}", meta.len(), manifest.bytes, manifest.name);
+        let expected =
+            format!("it has {} bytes, expected the {} bytes of {}", meta.len(), manifest.bytes, manifest.name);
         return Err(cannot(expected).into());
     }
     std::fs::read(path).map_err(|e| cannot(e.to_string()).into())

@@ -73,7 +73,7 @@ fn a_wrong_file_is_one_sentence_that_names_it() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("yolox_nano.onnx");
     let registry = named(folder.path());
-    let mut check = |bytes: &[u8], expected: &str| {
+    let check = |bytes: &[u8], expected: &str| {
         std::fs::write(&file, bytes).unwrap();
         // The user named the folder, so `auto` does not look away.
         for model in ["auto", "yolox-nano", file.to_str().unwrap()] {
@@ -122,7 +122,11 @@ fn a_file_that_is_not_what_its_manifest_says() {
     };
     check(b"\x89PNG\r\n\x1a\n", &[], "not a readable ONNX graph");
     check(&NANODET_ONNX[..1 << 20], &[], "not a readable ONNX graph");
-    check(NANODET_ONNX, &[("kind = \"nanodet\"", "kind = \"yolox\"")], "output has shape [1, 2100, 124], expected [1, 2100, 85]");
+    check(
+        NANODET_ONNX,
+        &[("kind = \"nanodet\"", "kind = \"yolox\"")],
+        "output has shape [1, 2100, 124], expected [1, 2100, 85]",
+    );
     check(NANODET_ONNX, &[("\"coco80\"", "[\"person\"]")], "expected [1, 2100, 45]");
     check(NANODET_ONNX, &[("\"bgr\"", "\"rgb\"")], "golden picture is off by");
     check(NANODET_ONNX, &[("pad = 0", "pad = 114")], "golden picture is off by");

@@ -27,6 +27,8 @@ pub(super) struct Owner {
     pub has_failed: bool,
     /// How we stand with the broker.
     pub memory: Memory,
+    /// `Kept` only after a clean end: whatever makes the process die counts as an outage.
+    memory_on_disk: Memory,
     /// For how long events have flowed on the connections before this one.
     pub flowed: Span,
     /// What was saved last of the cursor.
@@ -51,11 +53,7 @@ impl Owner {
         let online = topics::online(&plan.version, &plan.boot, plan.since);
         shared.mail().retained.put(&topics.status(), online.as_bytes(), QoS::AtLeastOnce);
         let saved = (at.delivered, at.settled);
-        // After a clean end nothing is unsettled. After a crash the broker may have lost power with us.
-        let memory = match outbox.session()? {
-            Memory::Kept if at.settled < at.delivered => Memory::Lost,
-            memory => memory,
-        };
+        let memory = outbox.session()?;
         Ok(Owner {
             plan,
             topics,
@@ -68,6 +66,7 @@ impl Owner {
             generation: 0,
             has_failed: false,
             memory,
+            memory_on_disk: memory,
             flowed: Span::ZERO,
             saved,
         })
@@ -82,12 +81,15 @@ impl Owner {
             let ended = self.attempt();
             self.save();
             let error = match ended {
-                Ok(Ended::Stopped) => return self.set_state(false, None),
+                Ok(Ended::Stopped) => {
+                    self.save_memory(self.memory);
+                    return self.set_state(false, None);
+                }
                 Ok(Ended::Hurried) => break,
                 Err(error) => format!("{error:#}"),
             };
             // Whatever cut us off may have cut off the subscribers, too.
-            self.remember(Memory::Lost);
+            self.memory = Memory::Lost;
             if self.delivery.delivered() > delivered {
                 backoff.reset();
             }
@@ -148,11 +150,13 @@ impl Owner {
         }
     }
 
-    pub fn remember(&mut self, memory: Memory) {
-        if self.memory != memory {
-            self.memory = memory;
-            if let Err(error) = self.outbox.set_session(memory) {
-                tracing::debug!(error = format!("{error:#}"), "What the broker remembers is not on disk.");
+    pub fn save_memory(&mut self, memory: Memory) {
+        if self.memory_on_disk != memory {
+            match self.outbox.set_session(memory) {
+                Ok(()) => self.memory_on_disk = memory,
+                Err(error) => {
+                    tracing::debug!(error = format!("{error:#}"), "How we stand with the broker is not on disk.")
+                }
             }
         }
     }

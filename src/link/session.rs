@@ -179,7 +179,8 @@ impl<'a> Session<'a> {
             Memory::Kept => !known,
             Memory::Lost => true,
         };
-        self.owner.remember(if outage { Memory::Lost } else { Memory::Kept });
+        self.owner.memory = if outage { Memory::Lost } else { Memory::Kept };
+        self.owner.save_memory(Memory::Lost);
         let settle = Span::from_secs_f64(self.owner.plan.mqtt.settle_s);
         self.last_progress = self.now();
         if outage && settle > Span::ZERO {
@@ -196,7 +197,7 @@ impl<'a> Session<'a> {
 
     /// Events may go, from the first that is not settled.
     fn flow(&mut self) -> Result<()> {
-        self.owner.remember(Memory::Kept);
+        self.owner.memory = Memory::Kept;
         let at = self.owner.outbox.positions()?;
         // What was recorded while the first attempt of this boot was under way has not waited for an outage.
         let late_to = if self.owner.has_failed { at.last } else { at.boot_seq };

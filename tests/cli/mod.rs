@@ -1,5 +1,8 @@
 //! Runs the real binary, in a folder of its own, and judges how it complains.
 
+// Each test file uses its own part of this.
+#![allow(dead_code)]
+
 use image::{Rgb, RgbImage};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

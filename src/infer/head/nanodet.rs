@@ -9,7 +9,13 @@ const BINS: usize = 11;
 /// Logits per cell.
 pub(super) const BOX: usize = 4 * BINS;
 
-pub(super) fn decode(output: &[f32], cells: &[Cell], classes: usize, min_score: f32, push: &mut impl FnMut(usize, f32, BBox)) {
+pub(super) fn decode(
+    output: &[f32],
+    cells: &[Cell],
+    classes: usize,
+    min_score: f32,
+    push: &mut impl FnMut(usize, f32, BBox),
+) {
     for (row, cell) in output.chunks_exact(classes + BOX).zip(cells) {
         let (scores, logits) = row.split_at(classes);
         let Some((class, score)) = best(scores.iter().copied()) else { continue };

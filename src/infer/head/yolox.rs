@@ -4,7 +4,13 @@
 use super::{Cell, best, centred};
 use crate::geometry::BBox;
 
-pub(super) fn decode(output: &[f32], cells: &[Cell], classes: usize, min_score: f32, push: &mut impl FnMut(usize, f32, BBox)) {
+pub(super) fn decode(
+    output: &[f32],
+    cells: &[Cell],
+    classes: usize,
+    min_score: f32,
+    push: &mut impl FnMut(usize, f32, BBox),
+) {
     for (row, cell) in output.chunks_exact(5 + classes).zip(cells) {
         let objectness = row[4];
         // No class scores above 1, so most cells are done here.
@@ -18,7 +24,12 @@ pub(super) fn decode(output: &[f32], cells: &[Cell], classes: usize, min_score: 
             push(
                 class,
                 score,
-                centred(cell.x + row[0] * stride, cell.y + row[1] * stride, row[2].exp() * stride, row[3].exp() * stride),
+                centred(
+                    cell.x + row[0] * stride,
+                    cell.y + row[1] * stride,
+                    row[2].exp() * stride,
+                    row[3].exp() * stride,
+                ),
             );
         }
     }
