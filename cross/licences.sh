@@ -49,6 +49,9 @@ TEXT
 }
 
 write_texts() {
+    printf '=== NanoDet-g, the model in the binary\n\n'
+    cat models/nanodet-g/NOTICE.md models/nanodet-g/LICENSE
+    printf '\n'
     seen=$(mktemp -d)
     crates '{p}' | sed -E 's/ \(proc-macro\)//; s/ v/-/' | while read -r crate; do
         find "${CARGO_HOME:-$HOME/.cargo}"/registry/src/*/"$crate" -maxdepth 2 -type f \
@@ -70,9 +73,9 @@ case ${1:-} in
     "") mkdir -p cross/licences && write_page >"$page.new" && mv "$page.new" "$page" ;;
     --check)
         fresh=$(mktemp)
+        trap 'rm -f "$fresh"' EXIT
         write_page >"$fresh"
         cmp -s "$fresh" "$page" || fail "$page is out of date: run cross/licences.sh"
-        rm "$fresh"
         say "$page is up to date"
         ;;
     --texts) [ $# = 2 ] || fail "--texts wants a file"; write_texts >"$2" ;;

@@ -33,10 +33,7 @@ install_missing() {
     if as_root apt-get update -qq >"$log" 2>&1 &&
         as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >>"$log" 2>&1; then
         rm -f "$log"
-        # Where Debian puts servers; an ordinary user's PATH lacks it.
-PATH="$PATH:/usr/local/sbin:/usr/sbin"
-
-missing=""
+        missing=""
     else
         tail -n 20 "$log" >&2
         fail "Could not install:$missing (whole log: $log)"

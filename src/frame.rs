@@ -59,7 +59,8 @@ impl Yuv420 {
         if w == 0 {
             return rgb;
         }
-        let (y_offset, y_gain, c_gain) = if self.full_range { (0, 65536, 65536.0) } else { (16, 76309, 65536.0 * 255.0 / 224.0) };
+        let (y_offset, y_gain, c_gain) =
+            if self.full_range { (0, 65536, 65536.0) } else { (16, 76309, 65536.0 * 255.0 / 224.0) };
         let [rv, gu, gv, bu] = [1.402, 0.344_136, 0.714_136, 1.772].map(|k: f64| (k * c_gain).round() as i32);
         for (row, out) in rgb.chunks_exact_mut(3 * w).enumerate() {
             let luma = &self.y[row * w..][..w];

@@ -78,10 +78,8 @@ impl<T> Mailboxes<T> {
     pub fn take(&self, patience: Span) -> Option<(usize, T)> {
         let nothing = |inner: &mut Inner<T>| inner.slots.iter().all(|slot| slot.item.is_none());
         let patience = patience.to_std().unwrap_or_default();
-        let (mut inner, _) = self
-            .posted
-            .wait_timeout_while(self.lock(), patience, nothing)
-            .unwrap_or_else(PoisonError::into_inner);
+        let (mut inner, _) =
+            self.posted.wait_timeout_while(self.lock(), patience, nothing).unwrap_or_else(PoisonError::into_inner);
         let waiting = inner.slots.iter().enumerate().filter(|(_, slot)| slot.item.is_some());
         let camera = waiting.min_by_key(|(_, slot)| slot.served)?.0;
         inner.turn += 1;

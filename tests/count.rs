@@ -96,6 +96,18 @@ fn every_output_is_written_and_nothing_beside_it() {
 }
 
 #[test]
+fn a_standard_output_that_breaks_costs_no_file() {
+    let Ok(full) = File::options().write(true).open("/dev/full") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let csv = folder.path().join("c.csv");
+    let mut run = count();
+    run.arg(film(folder.path())).args(["--every", "20", "--json", "-", "--csv"]).arg(&csv).stdout(full);
+    let status = run.status().unwrap();
+    assert_eq!(status.code(), Some(1));
+    assert!(csv.exists());
+}
+
+#[test]
 fn without_an_output_a_person_is_told() {
     let folder = tempfile::tempdir().unwrap();
     let output = count().arg(film(folder.path())).args(["--every", "20"]).output().unwrap();

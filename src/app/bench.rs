@@ -21,8 +21,8 @@ pub struct Args {
     /// A name of `watchpost models list`, or a path
     #[arg(long, default_value = "auto")]
     model: String,
-    /// Threads of the network
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=64))]
+    /// Threads of the network; this version knows 1
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=1))]
     threads: u8,
     /// A film to decode; without one a made-up film of 1280x720 is used
     #[arg(long, value_name = "FILE")]
@@ -63,7 +63,7 @@ const STAGES: [&str; 5] = ["decode", "letterbox", "infer", "post", "track"];
 pub fn run(args: Args) -> Result<ExitCode> {
     let mut film = Looped::open(args.video.as_deref())?;
     let mut meter = Meter::start();
-    let request = Request { model: args.model, threads: args.threads.into(), ..Request::default() };
+    let request = Request { model: args.model, ..Request::default() };
     let mut detector = infer::load(&request)?;
     let load = meter.lap();
     let mut tracker = Tracker::new(TrackConfig::default());

@@ -50,9 +50,11 @@ fn summary(config: &Config) -> String {
     for camera in config.camera.iter().filter(|(_, camera)| camera.enabled) {
         text.push_str(&format!("  capture-{:<16} reads the camera, reopens it after an outage\n", camera.0));
     }
+    text.push_str("  signals                  waits for SIGTERM and SIGINT\n");
     text.push_str("  lane                     detects, tracks, judges, records (SQLite)\n");
     if config.mqtt.is_some() {
         text.push_str("  link                     delivers the outbox, keeps retained topics\n");
+        text.push_str("  mqtt                     waits for the broker\n");
     }
     text
 }

@@ -13,9 +13,10 @@ use crate::infer;
 use crate::pipeline::{CameraPlan, Pipeline};
 use crate::problems::BadInput;
 use crate::report::{About, Output, Report, Tally, csv, json, text, xlsx};
+use crate::stop::Stop;
 use crate::time::WallTime;
 use annotate::Annotated;
-use anyhow::Result;
+use anyhow::{Context as _, Result, bail, ensure};
 use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -82,7 +83,10 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let mut pipeline = Pipeline::new(plan);
     let mut tally = Tally::default();
     let pace = Pace { every: args.every, start };
+    // An end by force would leave half a film beside its place.
+    let stop = Stop::on_signals().context("cannot listen for signals")?;
     let (length, outcome) = run_film(&mut *detector, &mut film, &mut pipeline, pace, |step| {
+        ensure!(!stop.is_set(), "interrupted");
         tally.events(step.events);
         let Some((frame, seen)) = step.seen else { return Ok(()) };
         tally.frame(frame.at, step.pipeline.present());
@@ -91,6 +95,9 @@ pub fn run(args: Args) -> Result<ExitCode> {
         }
         annotated.as_mut().map_or(Ok(()), |film| film.push(frame, step.pipeline))
     });
+    if stop.is_set() {
+        bail!("interrupted before the end of the film, no counts are written");
+    }
     if let (0, Err(error)) = (length.frames, outcome.as_ref()) {
         // Not even a beginning: there is nothing to tell of, and the input is to blame.
         bad_input!("{error:#}");
@@ -125,17 +132,14 @@ fn plan_of(args: &Args, config: Option<&Config>) -> Result<(CameraPlan, infer::R
     }
     let (plan, model) = match config {
         Some(config) => (config.camera_plan(args.camera.as_deref())?, config.model.clone()),
-        // Nobody waits for the other cores, as on a board with several cameras.
-        None => (CameraPlan::counting_only("watchpost", "film"), ModelConfig { threads: 0, ..ModelConfig::default() }),
+        None => (CameraPlan::counting_only("watchpost", "film"), ModelConfig::default()),
     };
-    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
     let request = infer::Request {
         model: args.model.clone().unwrap_or(model.name),
         limits: infer::Limits {
             min_score: args.min_score.unwrap_or(model.min_score),
             nms: args.nms.unwrap_or(model.nms),
         },
-        threads: if model.threads == 0 { cores() } else { model.threads },
     };
     Ok((plan, request))
 }
@@ -175,14 +179,20 @@ impl Outputs {
     }
 
     fn write(&self, report: &Report) -> Result<()> {
+        let mut written = Vec::new();
         if let Some(output) = &self.json {
-            output.write(&json::write(report))?;
+            written.push((output, json::write(report)));
         }
         if let Some(output) = &self.csv {
-            output.write(&csv::write(report))?;
+            written.push((output, csv::write(report)));
         }
         if let Some(output) = &self.xlsx {
-            output.write(&xlsx::write(report)?)?;
+            written.push((output, xlsx::write(report)?));
+        }
+        // Standard output last: whoever closes the pipe early shall still have the files.
+        written.sort_by_key(|(output, _)| **output == Output::Stdout);
+        for (output, bytes) in written {
+            output.write(&bytes)?;
         }
         let nothing_else = self.json.is_none() && self.csv.is_none() && self.xlsx.is_none();
         if nothing_else { Output::Stdout.write(text::write(report).as_bytes()) } else { Ok(()) }

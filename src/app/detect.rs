@@ -5,10 +5,10 @@
 
 mod coco;
 mod files;
-mod still;
 mod words;
 
 use crate::bad_input;
+use crate::capture::Still;
 use crate::detection::{Class, Detection};
 use crate::evidence::{self, Op, jpeg};
 use crate::frame::{Frame, Picture};
@@ -23,7 +23,6 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use still::Still;
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -128,11 +127,10 @@ struct Seen {
 
 impl Eyes {
     fn load(args: &Args, ops: &[Op]) -> Result<Self> {
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let load = |defaults: Limits| {
             let min_score = args.min_score.unwrap_or(defaults.min_score);
             let limits = Limits { min_score, nms: args.nms.unwrap_or(defaults.nms) };
-            infer::load(&infer::Request { model: args.model.clone(), limits, threads })
+            infer::load(&infer::Request { model: args.model.clone(), limits })
         };
         let for_people = args.coco.is_none() || args.json.is_some() || args.annotate.is_some() || !ops.is_empty();
         Ok(Eyes {

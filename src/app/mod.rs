@@ -18,12 +18,12 @@ pub use crate::problems::BadInput;
 /// Says on standard error what went wrong, in one line, and gives the exit status for it. The mistakes of a
 /// configuration get a line each.
 pub fn report(error: &anyhow::Error) -> ExitCode {
-    // Whoever reads our output may go away, as `head` does; that is no failure of ours to talk about.
+    // Whoever reads our output may go away, as `head` does: nothing to talk about, but not all was done either.
     let pipe_closed = |cause: &(dyn std::error::Error + 'static)| {
         cause.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
     };
     if error.chain().any(pipe_closed) {
-        return ExitCode::SUCCESS;
+        return ExitCode::FAILURE;
     }
     if let Some(invalid) = error.downcast_ref::<Invalid>() {
         eprintln!("{invalid}");

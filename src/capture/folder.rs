@@ -11,7 +11,6 @@ use anyhow::Result;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -84,7 +83,7 @@ impl Source for FolderSource {
             let index = self.index;
             self.index += 1;
             let picture = match read_picture(&path) {
-                Ok(picture) => Picture::Rgb(Arc::new(picture)),
+                Ok(picture) => Picture::Rgb(picture),
                 Err(error) => {
                     tracing::warn!(error = format!("{error:#}"), "Passed over a picture.");
                     continue;

@@ -24,7 +24,7 @@ use serde::Deserialize;
 use std::fmt;
 use std::path::Path;
 
-pub use decode::{Film, h264, open_video, read_picture};
+pub use decode::{Film, Still, h264, open_video, read_picture};
 pub use encode::FilmWriter;
 pub use file::FileConfig;
 pub use folder::FolderConfig;

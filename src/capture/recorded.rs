@@ -17,6 +17,7 @@ use crate::geometry::BBox;
 use crate::problems::{BadInput, Problems};
 use crate::stop::Stop;
 use crate::time::{MediaTime, Span, Stopwatch, WallTime};
+use crate::track::MAX_BOXES;
 use anyhow::{Context, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -28,7 +29,7 @@ use std::path::{Path, PathBuf};
 
 const SCHEMA: u32 = 1;
 const KIND: &str = "watchpost-tracks";
-/// Ten thousand boxes fit into it; what is longer is some other file.
+/// [`MAX_BOXES`] boxes fit into it ten times over; what is longer is some other file.
 const MAX_LINE: usize = 4 << 20;
 /// Class names are never freed, so a file must not bring as many as it likes.
 const MAX_CLASSES: usize = 1000;
@@ -198,6 +199,10 @@ impl TrackLog {
                 return Err(self.wrong(&format!("{}, {expected}", told(&error))));
             }
         };
+        let found = line.detections.len();
+        if found > MAX_BOXES {
+            return Err(self.wrong(&format!("{found} boxes in one frame, expected at most {MAX_BOXES}")));
+        }
         let at = MediaTime::from_micros(line.us);
         let taken = line.taken_us.map_or(self.header.start + (at - MediaTime::ZERO), WallTime::from_micros);
         let mut items = Vec::with_capacity(line.detections.len());

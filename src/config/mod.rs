@@ -78,13 +78,11 @@ pub struct ModelConfig {
     pub min_score: f32,
     /// 0..1: of two boxes of a class that overlap more (intersection over union), the weaker goes.
     pub nms: f32,
-    /// For one inference; 0 means one for each core.
-    pub threads: usize,
 }
 
 impl Default for ModelConfig {
     fn default() -> Self {
-        ModelConfig { name: "auto".into(), min_score: 0.3, nms: 0.6, threads: 1 }
+        ModelConfig { name: "auto".into(), min_score: 0.3, nms: 0.6 }
     }
 }
 
@@ -140,7 +138,6 @@ impl Config {
         let fraction = |v: f32| (0.0..=1.0).contains(&v);
         problems.expect(fraction(self.model.min_score), "model.min_score", "expected a number from 0 to 1");
         problems.expect(fraction(self.model.nms), "model.nms", "expected a number from 0 to 1");
-        problems.expect(self.model.threads <= 64, "model.threads", "expected 0 (all cores) to 64");
         if let Some(mqtt) = &self.mqtt {
             mqtt.check("mqtt", problems);
         }
@@ -208,6 +205,9 @@ impl Config {
 
     fn resolve_paths(&mut self, folder: &Path) {
         self.store.resolve_paths(folder);
+        if self.model.name.contains('/') {
+            self.model.name = folder.join(&self.model.name).to_string_lossy().into_owned();
+        }
         if let Some(mqtt) = &mut self.mqtt {
             mqtt.resolve_paths(folder);
         }

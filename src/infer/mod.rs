@@ -10,7 +10,7 @@
 //! digest, the network's output by shape, and its answer to a picture made by code by the manifest's golden result
 //! (one frame's time). What is wrong with a file is one sentence that names it.
 //!
-//! Absent on purpose: tracking, batches (latency counts here, and one core's cache is small), and the names of
+//! Absent on purpose: tracking, more than one thread per network (cameras share the cores better than a matrix product does), batches (latency counts here, and one core's cache is small), and the names of
 //! runtimes: only `tract.rs` knows tract. A second engine, as for int8, is a second `impl Detector` that [`load`]
 //! chooses by the manifest's `quantization`.
 
@@ -57,13 +57,11 @@ pub struct Request {
     /// `auto`, the name of a model, or a path to its folder or file.
     pub model: String,
     pub limits: Limits,
-    /// For one network; 1 is cheapest per frame.
-    pub threads: usize,
 }
 
 impl Default for Request {
     fn default() -> Self {
-        Request { model: "auto".into(), limits: Limits::default(), threads: 1 }
+        Request { model: "auto".into(), limits: Limits::default() }
     }
 }
 

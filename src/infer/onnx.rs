@@ -27,7 +27,7 @@ pub struct OnnxDetector {
 
 impl OnnxDetector {
     /// `onnx` is the file that `manifest` speaks of, checked by digest already.
-    pub fn new(manifest: &Manifest, onnx: &[u8], limits: Limits, threads: usize) -> Result<Self> {
+    pub fn new(manifest: &Manifest, onnx: &[u8], limits: Limits) -> Result<Self> {
         let head = Head::new(manifest);
         let input = [1, 3, manifest.input.height as usize, manifest.input.width as usize];
         let mut detector = OnnxDetector {
@@ -35,7 +35,7 @@ impl OnnxDetector {
             classes: manifest.interned_classes(),
             limits,
             letterbox: Letterbox::new(&manifest.input),
-            net: Net::new(onnx, input, head.output_shape(), threads)?,
+            net: Net::new(onnx, input, head.output_shape())?,
             head,
             candidates: Vec::new(),
         };

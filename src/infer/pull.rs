@@ -44,6 +44,7 @@ fn in_words(error: &ureq::Error) -> String {
         ureq::Error::HostNotFound => "no network, or no such host".into(),
         ureq::Error::ConnectionFailed => "no connection".into(),
         ureq::Error::Timeout(_) => "no answer in time".into(),
+        ureq::Error::Io(error) => format!("no connection: {error}"),
         other => other.to_string(),
     }
 }

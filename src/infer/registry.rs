@@ -68,7 +68,7 @@ impl Registry {
         // systemd names the service's state folder; elsewhere root's is the same and everybody else has a cache.
         let state = folder("STATE_DIRECTORY");
         let cache = folder("XDG_CACHE_HOME").or_else(|| folder("HOME").map(|home| home.join(".cache")));
-        let shared = Some(PathBuf::from("/var/lib/watchpost"));
+        let shared = state.is_none().then(|| PathBuf::from("/var/lib/watchpost"));
         let cache = cache.map(|cache| cache.join("watchpost"));
         let order = if rustix::process::geteuid().is_root() { [state, shared, cache] } else { [state, cache, shared] };
         Registry {
@@ -80,22 +80,22 @@ impl Registry {
 
     /// See [`super::load`].
     pub fn load(&self, request: &Request) -> Result<Box<dyn Detector>> {
-        let Request { model, limits, threads } = request;
+        let Request { model, limits } = request;
         if model != "auto" {
-            return self.find(model)?.load(*limits, *threads);
+            return self.find(model)?.load(*limits);
         }
         let preferred = self.find(PREFERRED)?;
         match preferred.place {
             Place::Absent => {}
-            Place::Pulled(_) => match preferred.load(*limits, *threads) {
+            Place::Pulled(_) => match preferred.load(*limits) {
                 Ok(detector) => return Ok(detector),
                 Err(error) => {
                     tracing::warn!(error = %format!("{error:#}"), instead = ALWAYS_THERE, "Pulled model is broken.")
                 }
             },
-            _ => return preferred.load(*limits, *threads),
+            _ => return preferred.load(*limits),
         }
-        self.find(ALWAYS_THERE)?.load(*limits, *threads)
+        self.find(ALWAYS_THERE)?.load(*limits)
     }
 
     /// The model of that name, or at that path.
@@ -197,22 +197,22 @@ impl Registry {
 }
 
 impl Known {
-    pub fn load(&self, limits: Limits, threads: usize) -> Result<Box<dyn Detector>> {
-        Ok(Box::new(self.open(limits, threads)?))
+    pub fn load(&self, limits: Limits) -> Result<Box<dyn Detector>> {
+        Ok(Box::new(self.open(limits)?))
     }
 
     /// Loads the model and says what it answers to the golden picture.
     pub fn golden(&self, limits: Limits) -> Result<Golden> {
-        self.open(limits, 1)?.golden()
+        self.open(limits)?.golden()
     }
 
-    fn open(&self, limits: Limits, threads: usize) -> Result<OnnxDetector> {
+    fn open(&self, limits: Limits) -> Result<OnnxDetector> {
         let manifest = &self.manifest;
         if manifest.quantization != Quantization::None {
             bad_input!("{} is an int8 model, which this version cannot run, expected one in floats", manifest.name);
         }
         let bytes = self.read()?;
-        OnnxDetector::new(manifest, &bytes, limits, threads).map_err(|error| self.unusable(&error))
+        OnnxDetector::new(manifest, &bytes, limits).map_err(|error| self.unusable(&error))
     }
 
     /// The file's bytes, when they are those that the manifest means.

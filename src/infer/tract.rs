@@ -6,7 +6,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::model::TypedSimpleState;
-use tract_onnx::tract_core::runtime::RunOptions;
 
 /// A network with one input and one output, both of fixed shape, ready to run.
 pub struct Net {
@@ -17,10 +16,10 @@ pub struct Net {
 
 impl Net {
     /// Builds the graph in `onnx` for this input and checks that the output has the shape expected.
-    pub fn new(onnx: &[u8], input: [usize; 4], output: [usize; 3], threads: usize) -> Result<Self> {
+    pub fn new(onnx: &[u8], input: [usize; 4], output: [usize; 3]) -> Result<Self> {
         // The graph builder answers some malformed graphs with a panic. A model file is input, so that must not
         // take the process with it; nothing of the half-built graph survives.
-        let build = catch_unwind(AssertUnwindSafe(|| build(onnx, input, threads)));
+        let build = catch_unwind(AssertUnwindSafe(|| build(onnx, input)));
         let state = build.unwrap_or_else(|_| bail!("the graph is malformed"))?;
         let facts = state.model().outputs.clone();
         ensure!(facts.len() == 1, "the graph has {} outputs, expected one", facts.len());
@@ -47,26 +46,20 @@ impl Net {
     }
 }
 
-fn build(onnx: &[u8], input: [usize; 4], threads: usize) -> Result<TypedSimpleState> {
+fn build(onnx: &[u8], input: [usize; 4]) -> Result<TypedSimpleState> {
     let model = tract_onnx::onnx()
         .model_for_read(&mut Cursor::new(onnx))
         .map_err(|error| anyhow!("not a readable ONNX graph: {}", plain(error)))?;
     ensure!(model.inputs.len() == 1, "the graph has {} inputs, expected one", model.inputs.len());
-    let options = RunOptions { executor: executor(threads), ..RunOptions::default() };
     model
         .with_input_fact(0, f32::fact(input).into())
         .and_then(|model| model.into_optimized())
-        .and_then(|model| model.into_runnable_with_options(&options))
+        .and_then(|model| model.into_runnable())
         .and_then(|plan| plan.spawn())
         .map_err(|error| anyhow!("the graph does not fit an input of {input:?}: {}", plain(error)))
 }
 
-/// More than one thread pays for the large products only; pools are per network, so cameras do not mix.
-fn executor(threads: usize) -> Option<multithread::Executor> {
-    (threads > 1).then(|| multithread::Executor::SingleThread)
-}
-
 /// tract's errors are of its own `anyhow`, tell of graph nodes over several lines, and begin with the outermost.
 fn plain(error: TractError) -> anyhow::Error {
-    anyhow!("{}", format!("{:#}", error).lines().next().unwrap_or_default().to_string())
+    anyhow!("{}", format!("{error:#}").lines().next().unwrap_or_default())
 }

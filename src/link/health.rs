@@ -26,7 +26,7 @@ pub struct CameraHealth {
     pub fps_processed: f64,
     /// Frames that were replaced by newer ones before they were looked at, since the start.
     pub dropped: u64,
-    /// Milliseconds of wall time per stage: decode, letterbox, infer, post, track.
+    /// Milliseconds of wall time per stage: letterbox, infer, post, track.
     pub stage_ms: BTreeMap<&'static str, f64>,
 }
 

@@ -1,6 +1,6 @@
 //! The way to the broker: events in order and at least once, state that the broker retains, commands.
 //!
-//! One thread ([`owner`]) owns the cursor of the outbox, the client and the connection. An event is on disk
+//! One thread (`owner`) owns the cursor of the outbox, the client and the connection. An event is on disk
 //! before it is offered; few are in flight; it counts as delivered when the broker has acknowledged it; on any
 //! error client and connection are thrown away, new ones are built, and everything from the first
 //! unacknowledged event on is offered again in order. A second thread does nothing but wait for the connection
@@ -34,7 +34,7 @@ use crate::time::{Span, Stopwatch, WallTime};
 use anyhow::{Context, Result};
 use embedded_svc::mqtt::client::QoS;
 use retained::{Put, Retained};
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -160,6 +160,13 @@ impl LinkHandle {
         self.wake();
     }
 
+    /// Every topic that the app retains for its cameras from now on. What an earlier call named, be it before a
+    /// restart, and this one does not, the broker is made to forget.
+    pub fn keep_only(&self, topics: Vec<String>) {
+        self.shared.mail().keep = Some(topics.into_iter().filter(|topic| is_topic(topic)).collect());
+        self.wake();
+    }
+
     pub fn state(&self) -> LinkState {
         self.shared.state().clone()
     }
@@ -213,6 +220,8 @@ struct Mail {
     once: VecDeque<Once>,
     /// New since the owner last looked.
     site: Option<Site>,
+    /// The topics of `keep_only`, likewise.
+    keep: Option<BTreeSet<String>>,
 }
 
 impl Shared {

@@ -9,6 +9,7 @@ use crate::store::{Outbox, Session as Memory};
 use crate::time::{Span, WallTime};
 use anyhow::Result;
 use embedded_svc::mqtt::client::{Connection, QoS};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender};
 
@@ -33,7 +34,17 @@ pub(super) struct Owner {
     pub flowed: Span,
     /// What was saved last of the cursor.
     saved: (u64, u64),
+    /// Since when the broker has known this connection, by `shared.clock`.
+    pub connected_at: Option<Span>,
+    /// The note of retained topics as it will be once the broker has forgotten the others.
+    kept: Option<String>,
 }
+
+/// The note that names what the broker retains for the cameras, as a JSON list of topics.
+const RETAINED: &str = "retained";
+
+/// A connection that lived so long was a good one, even if nothing was delivered: the next try comes soon.
+const GOOD_AFTER: Span = Span::from_millis(60_000);
 
 /// While there is no connection, the figures of the outbox are brought up to date this often.
 const LOOK_EVERY: Span = Span::from_millis(5000);
@@ -69,6 +80,8 @@ impl Owner {
             memory_on_disk: memory,
             flowed: Span::ZERO,
             saved,
+            connected_at: None,
+            kept: None,
         })
     }
 
@@ -90,7 +103,8 @@ impl Owner {
             };
             // Whatever cut us off may have cut off the subscribers, too.
             self.memory = Memory::Lost;
-            if self.delivery.delivered() > delivered {
+            let lived = self.connected_at.take().map_or(Span::ZERO, |at| self.shared.clock.elapsed() - at);
+            if self.delivery.delivered() > delivered || lived >= GOOD_AFTER {
                 backoff.reset();
             }
             self.has_failed = true;
@@ -128,7 +142,7 @@ impl Owner {
         })?;
         let mut session = Session::new(self, client);
         let ended = session.run();
-        session.close();
+        session.close(matches!(ended, Ok(Ended::Hurried)));
         if ended.is_err() {
             // Why the connection broke says more than that nothing could be queued on it any more.
             let broke = self.inbox.try_iter().find_map(|input| match input {
@@ -147,6 +161,49 @@ impl Owner {
         while left > Span::ZERO && !self.shared.ending.wait(left.min(LOOK_EVERY)) {
             left = left - LOOK_EVERY;
             self.look();
+        }
+    }
+
+    /// If the app has named the topics it keeps, the broker is made to forget those it kept before and does not
+    /// any more, even if that was before a restart.
+    pub fn keep_only(&mut self) -> Result<()> {
+        if self.shared.mail().keep.is_none() {
+            return Ok(());
+        }
+        // Read first: a disk that refuses must not take the app's word away.
+        let before = self.outbox.note(RETAINED)?.unwrap_or_default();
+        let Some(topics) = self.shared.mail().keep.take() else { return Ok(()) };
+        // A note that cannot be read names nothing.
+        let mut all: BTreeSet<String> = serde_json::from_str(&before).unwrap_or_default();
+        {
+            let mut mail = self.shared.mail();
+            for gone in all.difference(&topics) {
+                mail.retained.put(gone, b"", QoS::AtLeastOnce);
+            }
+        }
+        self.kept = Some(serde_json::to_string(&topics)?);
+        // Both old and new, until the broker has heard it.
+        all.extend(topics);
+        self.note_retained(&before, &serde_json::to_string(&all)?);
+        Ok(())
+    }
+
+    /// Everything that was published is acknowledged; what is cleared need not be remembered any more.
+    pub fn cleared(&mut self) {
+        if self.kept.is_none() || !self.shared.mail().retained.is_quiet() {
+            return;
+        }
+        if let Some(kept) = self.kept.take() {
+            self.note_retained("", &kept);
+        }
+    }
+
+    /// A disk that refuses only means that some topic may stay with the broker.
+    fn note_retained(&self, before: &str, topics: &str) {
+        if before != topics
+            && let Err(error) = self.outbox.set_note(RETAINED, topics)
+        {
+            tracing::debug!(error = format!("{error:#}"), "What the broker retains is not on disk.");
         }
     }
 
@@ -193,5 +250,53 @@ impl Owner {
             Ok(()) => self.saved = now,
             Err(error) => tracing::debug!(error = format!("{error:#}"), "The cursor of the outbox is not on disk yet."),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::DeviceId;
+    use crate::platform::mqtt::MqttConfig;
+    use crate::store::{Store, StoreConfig};
+    use std::sync::mpsc::sync_channel;
+
+    /// One life of the appliance, which keeps these topics: what it would publish beside `status`.
+    #[track_caller]
+    fn life(store: &std::path::Path, topics: &[&str], heard: bool, cleared: &[&str]) {
+        let plan = LinkPlan {
+            mqtt: MqttConfig::at("mqtt://127.0.0.1"),
+            device: DeviceId::new("till-3"),
+            state_dir: store.into(),
+            version: "1.2.3".into(),
+            boot: "1-a".into(),
+            since: WallTime::EPOCH,
+        };
+        let shared = Arc::new(Shared::new());
+        let (sender, inbox) = sync_channel(1);
+        let outbox = Outbox::open(store).unwrap();
+        let mut owner = Owner::new(plan, outbox, shared.clone(), inbox, sender, sync_channel(1).0).unwrap();
+        shared.mail().keep = Some(topics.iter().map(|t| t.to_string()).collect());
+        owner.keep_only().unwrap();
+        owner.cleared();
+        let mut seen = Vec::new();
+        while let Some((topic, entry)) = shared.mail().retained.next() {
+            seen.extend(entry.payload.is_empty().then(|| topic.to_string()));
+        }
+        if heard {
+            owner.cleared();
+        }
+        assert_eq!(seen, cleared);
+    }
+
+    #[test]
+    fn what_left_the_configuration_across_a_restart_is_cleared_until_the_broker_has_heard_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let _store = Store::open(dir.path(), &StoreConfig::default()).unwrap();
+        life(dir.path(), &["door/person", "door/line/sill"], true, &[]);
+        life(dir.path(), &["door/person"], false, &["door/line/sill"]);
+        life(dir.path(), &["door/person", "yard/person"], true, &["door/line/sill"]);
+        life(dir.path(), &["yard/person"], true, &["door/person"]);
+        life(dir.path(), &["yard/person"], true, &[]);
     }
 }

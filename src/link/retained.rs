@@ -34,7 +34,7 @@ pub struct Retained {
 impl Retained {
     /// An empty payload makes the broker forget the topic. What has not changed is not published again.
     pub fn put(&mut self, topic: &str, payload: &[u8], qos: QoS) -> Put {
-        let full = self.entries.len() >= TOPICS_MAX;
+        let full = !self.entries.contains_key(topic) && !self.make_room();
         match self.entries.get_mut(topic) {
             Some(entry) if *entry.payload == *payload && entry.qos == qos => return Put::Same,
             Some(entry) => *entry = Entry { payload: payload.into(), qos },
@@ -45,6 +45,16 @@ impl Retained {
         }
         self.refresh(topic);
         Put::Changed
+    }
+
+    /// Is there room for one more topic? The first to go is one that is cleared, and told so at least once.
+    fn make_room(&mut self) -> bool {
+        if self.entries.len() < TOPICS_MAX {
+            return true;
+        }
+        let cleared = self.entries.iter().find(|(topic, e)| e.payload.is_empty() && !self.queued.contains(*topic));
+        let cleared = cleared.map(|(topic, _)| topic.clone());
+        cleared.is_some_and(|topic| self.entries.remove(&topic).is_some())
     }
 
     /// Publishes a topic once more although it has not changed.
@@ -65,14 +75,12 @@ impl Retained {
     }
 
     /// The next to publish. It counts as published then: should the connection break, everything is published
-    /// again anyway.
+    /// again anyway. That holds for cleared topics too, so they stay: a clear that was in flight when the connection
+    /// broke would be lost else, and each costs one tiny message per connect.
     pub fn next(&mut self) -> Option<(Arc<str>, Entry)> {
         let topic = self.queue.pop_front()?;
         self.queued.remove(&topic);
         let entry = self.entries.get(&topic).cloned()?;
-        if entry.payload.is_empty() {
-            self.entries.remove(&topic);
-        }
         Some((topic, entry))
     }
 
@@ -109,7 +117,8 @@ mod tests {
         r.refresh_all("status");
         assert_eq!(drain(&mut r), "status=on a=x b=");
         r.refresh_all("status");
-        assert_eq!(drain(&mut r), "status=on a=x", "b is forgotten");
+        assert_eq!(drain(&mut r), "status=on a=x b=", "the connection may have broken before b was cleared");
+        assert_eq!(r.put("b", b"", QoS::AtLeastOnce), Put::Same);
     }
 
     #[test]
@@ -118,5 +127,10 @@ mod tests {
         assert!((0..TOPICS_MAX).all(|n| r.put(&n.to_string(), b"x", QoS::AtMostOnce) == Put::Changed));
         assert_eq!(r.put("one more", b"x", QoS::AtMostOnce), Put::Full);
         assert_eq!(r.put("0", b"y", QoS::AtMostOnce), Put::Changed);
+        r.put("7", b"", QoS::AtMostOnce);
+        assert_eq!(r.put("one more", b"x", QoS::AtMostOnce), Put::Full, "7 is not yet cleared");
+        drain(&mut r);
+        assert_eq!(r.put("one more", b"x", QoS::AtMostOnce), Put::Changed, "in the place of 7");
+        assert_eq!(r.put("7", b"x", QoS::AtMostOnce), Put::Full);
     }
 }

@@ -19,6 +19,8 @@ const OTHERS: usize = 64;
 const READ: usize = 64;
 /// Cursor and figures are brought up to date this often.
 const TICK: Span = Span::from_millis(1000);
+/// While stopping, the deadline is looked at this often.
+const ENDING_TICK: Span = Span::from_millis(50);
 /// A broker that has acknowledged nothing for so long is given up.
 const ACK_WITHIN: Span = Span::from_millis(30_000);
 /// Kept back of the time for stopping: to say `stopped` and goodbye.
@@ -87,6 +89,7 @@ impl<'a> Session<'a> {
             }
             if self.phase != Phase::Dialled {
                 self.describe()?;
+                self.owner.keep_only()?;
                 self.fill()?;
             }
             if self.owner.shared.ending.is_set()
@@ -94,7 +97,7 @@ impl<'a> Session<'a> {
             {
                 return Ok(ended);
             }
-            match self.owner.inbox.recv_timeout(TICK.min(self.until_settled()).to_std().unwrap_or_default()) {
+            match self.owner.inbox.recv_timeout(self.patience().to_std().unwrap_or_default()) {
                 Ok(Input::Happened(generation, happened)) if generation == self.owner.generation => {
                     if let Some(ended) = self.happened(happened)? {
                         return Ok(ended);
@@ -108,8 +111,10 @@ impl<'a> Session<'a> {
     }
 
     /// Whatever happened: results that were not acknowledged are kept for the next connection, and this one is
-    /// made to end.
-    pub fn close(mut self) {
+    /// made to end. Not so when `hurried`: a goodbye would make the broker keep the last will to itself, although
+    /// nobody has said `stopped`. The client cannot be told to hang up without one; the connection falls with the
+    /// process, or with its thread, which ends on the next event (a ping at the latest) that nobody takes.
+    pub fn close(mut self, hurried: bool) {
         let unsent: Vec<Once> = std::mem::take(&mut self.others).into_values().flatten().collect();
         let mut mail = self.owner.shared.mail();
         for message in unsent.into_iter().rev() {
@@ -117,8 +122,10 @@ impl<'a> Session<'a> {
         }
         drop(mail);
         self.owner.flowed = self.flow_time();
-        // Fails if the connection is gone already, which is what we want.
-        let _ = self.client.disconnect();
+        if !hurried {
+            // Fails if the connection is gone already, which is what we want.
+            let _ = self.client.disconnect();
+        }
     }
 
     fn now(&self) -> Span {
@@ -130,9 +137,12 @@ impl<'a> Session<'a> {
         self.owner.flowed + self.flowing_since.map_or(Span::ZERO, |since| self.now() - since)
     }
 
-    fn until_settled(&self) -> Span {
+    /// How long to wait for something to happen.
+    fn patience(&self) -> Span {
         match self.phase {
-            Phase::Settling { until } => until - self.now(),
+            // No longer than the deadline allows, or the time for goodbye could pass unseen.
+            _ if self.owner.shared.ending.is_set() => ENDING_TICK,
+            Phase::Settling { until } => TICK.min(until - self.now()),
             _ => TICK,
         }
     }
@@ -191,6 +201,7 @@ impl<'a> Session<'a> {
             tracing::info!(url = self.owner.plan.mqtt.url, "Connected to the broker.");
             self.flow()?;
         }
+        self.owner.connected_at = Some(self.now());
         self.owner.set_state(true, None);
         Ok(())
     }
@@ -216,13 +227,14 @@ impl<'a> Session<'a> {
         while self.others.len() < OTHERS {
             let Mail { retained, once, .. } = &mut *self.owner.shared.mail();
             if let Some(message) = once.pop_front() {
-                let id = self.client.enqueue(
-                    &message.topic,
-                    QoS::AtLeastOnce,
-                    message.retain,
-                    message.payload.as_bytes(),
-                )?;
-                self.others.insert(id, Some(message));
+                let payload = message.payload.as_bytes();
+                match self.client.enqueue(&message.topic, QoS::AtLeastOnce, message.retain, payload) {
+                    Ok(id) => self.others.insert(id, Some(message)),
+                    Err(error) => {
+                        once.push_front(message);
+                        return Err(error.into());
+                    }
+                };
             } else if let Some((topic, entry)) = retained.next() {
                 let id = self.client.enqueue(&topic, entry.qos, true, &entry.payload)?;
                 self.others.insert(id, None);
@@ -278,6 +290,9 @@ impl<'a> Session<'a> {
             self.owner.save();
             self.owner.look();
         }
+        if self.others.is_empty() && self.phase != Phase::Dialled {
+            self.owner.cleared();
+        }
         Ok(())
     }
 
@@ -305,7 +320,8 @@ impl<'a> Session<'a> {
                 return Ok(());
             }
         };
-        // The broker may deliver a command twice. A disk that refuses must not stop commands.
+        // The broker may deliver a command twice; since nothing here tells that from somebody who uses an id twice,
+        // neither is answered. A disk that refuses must not stop commands.
         let key = format!("{verb}/{}", command.id);
         if !self.owner.outbox.is_new_command(&key, WallTime::now()).unwrap_or(true) {
             tracing::info!(verb, id = command.id, "A command came twice and is not carried out again.");
@@ -315,6 +331,10 @@ impl<'a> Session<'a> {
         tracing::info!(verb, id, "A command has come.");
         shared.post(answer(Some(&id), Outcome::Executing));
         if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = self.owner.commands.try_send(command) {
+            // Whoever tries again may do so with the same id.
+            if let Err(error) = self.owner.outbox.forget_command(&key) {
+                tracing::debug!(error = format!("{error:#}"), "The id of a command could not be forgotten.");
+            }
             shared.post(answer(Some(&id), Outcome::Failed("busy with other commands, try again".into())));
         }
         Ok(())

@@ -54,9 +54,10 @@ fn classes(report: &Report) -> Vec<Class> {
     classes.into_iter().map(|(_, class)| class).collect()
 }
 
+/// A sheet has 1,048,576 rows, and a stamp may be broken.
 fn minutes(report: &Report) -> u64 {
     let of_film = (report.about.seconds / 60.0).ceil() as u64;
-    report.per_minute.last().map_or(0, |m| m.minute + 1).max(of_film).max(1)
+    report.per_minute.last().map_or(0, |m| m.minute + 1).max(of_film).clamp(1, 1_000_000)
 }
 
 fn summary<'a>(report: &Report, f: &'a Formats) -> Result<Sheet<'a>, XlsxError> {
@@ -124,7 +125,7 @@ fn whole_numbers(chart: &mut Chart) {
 fn course(report: &Report, classes: &[Class]) -> Chart {
     let mut chart = Chart::new(ChartType::Line);
     chart.title().set_name("At once on average, minute by minute");
-    let last = minutes(report).min(1_000_000) as u32;
+    let last = minutes(report) as u32;
     for (i, class) in classes.iter().take(MOST_LINES).enumerate() {
         let column = mean_column(i);
         let series = chart.add_series();
@@ -283,5 +284,7 @@ mod tests {
         let names: Vec<_> = classes(&report).iter().map(|c| c.name()).collect();
         assert_eq!(names, ["person", "handbag", "car"]);
         assert_eq!(minutes(&report), 4);
+        report.about.seconds = 1e12;
+        assert_eq!(minutes(&report), 1_000_000, "a broken stamp is no sheet of thousands of millions of rows");
     }
 }

@@ -5,12 +5,12 @@
 //! the events after a cursor (`delivered`), and [`Outbox`], which has its own connection for the thread of the
 //! link, reads them and moves the cursor on. Sending something again is moving back.
 //!
-//! An event whose id is known already is not recorded again: a recording that is replayed after a crash
-//! continues where it was instead of publishing everything twice. The memory of ids is as long as events are
-//! kept.
+//! An event whose id is known already is not recorded again. Ids hold the time of the event, so this tells a
+//! repeat only where the source has stamps of its own; what is stamped with the present, as `run` does with
+//! recordings, is new each time it is played. The memory of ids is as long as events are kept.
 //!
 //! A full disk (or one that has become read-only) does not stop the appliance: up to [`HELD_MAX`] events wait
-//! in memory, the disk is tried again with every call, and health says so. Absent on purpose: any reading of
+//! in memory, totals and counts too, the disk is tried again with every call, and health says so. Absent on purpose: any reading of
 //! the clock by SQL, and any thread; the caller's thread owns the [`Store`].
 
 mod ceiling;
@@ -24,10 +24,11 @@ mod tidy;
 mod tests;
 
 use crate::event::{Envelope, Event, Record, to_json};
+use crate::ids::{CameraId, LineId};
 use crate::time::{Span, Stopwatch, WallTime};
 use anyhow::{Context, Result};
 use rusqlite::{Connection, TransactionBehavior};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
@@ -37,6 +38,9 @@ pub use tally::{LineTotal, MinuteCount};
 
 /// How many events wait in memory while the disk refuses them. Then the oldest are lost, counted and said.
 pub const HELD_MAX: usize = 1000;
+
+/// And how many counts per minute: some hours of a few cameras. Then the oldest are lost.
+const HELD_MINUTES_MAX: usize = 10_000;
 
 /// The file is looked through for what is too old or too much this often.
 const TIDY_EVERY: Span = Span::from_millis(60_000);
@@ -73,6 +77,11 @@ pub struct Store {
     next_seq: u64,
     end_bytes: i64,
     held: VecDeque<Event>,
+    /// The newest total of each line that is not on disk yet: whoever handed it over takes it for recorded.
+    held_lines: BTreeMap<(CameraId, LineId), LineTotal>,
+    held_minutes: VecDeque<MinuteCount>,
+    /// Age is judged only while the clock is trusted.
+    clock_trusted: bool,
     lost: u64,
     repeated: u64,
     trouble: Option<String>,
@@ -128,6 +137,9 @@ impl Store {
             next_seq,
             end_bytes,
             held: VecDeque::new(),
+            held_lines: BTreeMap::new(),
+            held_minutes: VecDeque::new(),
+            clock_trusted: true,
             lost: 0,
             repeated: 0,
             trouble: None,
@@ -151,13 +163,23 @@ impl Store {
         self.write(Batch { events, ..Batch::default() })
     }
 
-    /// As [`Store::record`], with counts and totals in the same transaction. An empty batch tries what waits
+    /// While the clock is not trusted nothing is removed for its age: a clock that is wrong into the future would
+    /// give up the whole outbox. It is trusted until told otherwise.
+    pub fn set_clock_trusted(&mut self, trusted: bool) {
+        self.clock_trusted = trusted;
+    }
+
+    /// As [`Store::record`], with counts and totals in the same transaction; they wait in memory like events. An empty batch tries what waits
     /// in memory once more and does the housekeeping.
     pub fn write(&mut self, batch: Batch) -> Result<Vec<Record>> {
         self.held.extend(batch.events);
-        let records = match self.commit(&batch.lines, &batch.minutes) {
+        self.held_lines.extend(batch.lines.into_iter().map(|t| ((t.camera.clone(), t.line.clone()), t)));
+        self.held_minutes.extend(batch.minutes);
+        let records = match self.commit() {
             Ok(records) => {
                 self.held.clear();
+                self.held_lines.clear();
+                self.held_minutes.clear();
                 if self.trouble.take().is_some() {
                     tracing::info!(recorded = records.len(), lost = self.lost, "Events are on disk again.");
                 }
@@ -188,15 +210,18 @@ impl Store {
     /// Tries what waits in memory for the last time and marks a clean end.
     pub fn close(mut self) -> Result<()> {
         self.write(Batch::default())?;
-        if !self.held.is_empty() {
-            tracing::error!(lost = self.held.len(), "Stopping while the disk refuses events: they are lost.");
+        if self.trouble.is_some() {
+            tracing::error!(
+                lost = self.held.len(),
+                "Stopping while the disk refuses events and totals: they are lost."
+            );
         }
         schema::set(&self.db, "clean_end", 1)?;
         Ok(())
     }
 
-    fn commit(&mut self, lines: &[LineTotal], minutes: &[MinuteCount]) -> Result<Vec<Record>> {
-        if self.held.is_empty() && lines.is_empty() && minutes.is_empty() {
+    fn commit(&mut self) -> Result<Vec<Record>> {
+        if self.held.is_empty() && self.held_lines.is_empty() && self.held_minutes.is_empty() {
             return Ok(Vec::new());
         }
         self.ceiling.raise_above(self.next_seq + self.held.len() as u64)?;
@@ -233,7 +258,7 @@ impl Store {
         if seq != self.next_seq {
             schema::set(&tx, "next_seq", seq as i64)?;
         }
-        tally::put(&tx, lines, minutes)?;
+        tally::put(&tx, self.held_lines.values(), &self.held_minutes)?;
         tx.commit()?;
         (self.next_seq, self.end_bytes) = (seq, end_bytes);
         self.repeated += repeated;
@@ -249,6 +274,8 @@ impl Store {
         let excess = self.held.len().saturating_sub(HELD_MAX);
         self.held.drain(..excess);
         self.lost += excess as u64;
+        let minutes_beyond = self.held_minutes.len().saturating_sub(HELD_MINUTES_MAX);
+        self.held_minutes.drain(..minutes_beyond);
         if self.trouble.as_ref() != Some(&what) {
             tracing::error!(trouble = what, held = self.held.len(), "Events wait in memory.");
         } else if excess > 0 {
@@ -263,7 +290,8 @@ impl Store {
             return;
         }
         self.since_tidy = Some(Stopwatch::start());
-        if let Err(error) = tidy::tidy(&mut self.db, &self.config, WallTime::now(), self.end_bytes) {
+        let now = self.clock_trusted.then(WallTime::now);
+        if let Err(error) = tidy::tidy(&mut self.db, &self.config, now, self.end_bytes) {
             tracing::warn!(error = format!("{error:#}"), "Old events could not be cleared away, will try again.");
         }
     }

@@ -130,12 +130,18 @@ impl Outbox {
         Ok(schema::set(&self.db, "session", session as i64)?)
     }
 
-    /// True the first time an id is seen within [`COMMAND_MEMORY`]; remembers it, also across restarts.
+    /// True the first time an id is seen within `COMMAND_MEMORY`; remembers it, also across restarts.
     pub fn is_new_command(&self, id: &str, now: WallTime) -> Result<bool> {
         let sql = "INSERT INTO commands VALUES (?1, ?2) ON CONFLICT (id) DO UPDATE SET at = excluded.at
                    WHERE abs(excluded.at - at) > ?3";
         let changed = self.db.prepare_cached(sql)?.execute((id, now.micros(), COMMAND_MEMORY.micros()))?;
         Ok(changed == 1)
+    }
+
+    /// Nothing came of a command: the same id may come again.
+    pub fn forget_command(&self, id: &str) -> Result<()> {
+        self.db.prepare_cached("DELETE FROM commands WHERE id = ?1")?.execute([id])?;
+        Ok(())
     }
 
     pub fn note(&self, key: &str) -> Result<Option<String>> {

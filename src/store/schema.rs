@@ -1,5 +1,6 @@
 //! The file `events.db`: how it is opened, what is in it, and what happens when it is broken.
 
+use crate::time::{Span, Stopwatch};
 use anyhow::{Context, Result, bail};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use std::fs::File;
@@ -158,7 +159,15 @@ pub fn lock(dir: &Path) -> Result<File> {
     let file = File::options().create(true).truncate(false).write(true).open(&path).with_context(|| {
         format!("cannot write to the state folder {}, expected a folder this user may write to", dir.display())
     })?;
-    rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive)
-        .map_err(|_| anyhow::anyhow!("another watchpost is using the state folder {}", dir.display()))?;
+    // A process that is about to end, or a child between fork and exec, lets go within moments.
+    let asked = Stopwatch::start();
+    while rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive).is_err() {
+        if asked.elapsed() > PATIENCE {
+            bail!("another watchpost is using the state folder {}", dir.display());
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
     Ok(file)
 }
+
+const PATIENCE: Span = Span::from_millis(1_000);

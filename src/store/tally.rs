@@ -30,7 +30,13 @@ pub struct MinuteCount {
     pub max: u32,
 }
 
-pub(super) fn put(db: &Connection, lines: &[LineTotal], minutes: &[MinuteCount]) -> rusqlite::Result<()> {
+/// Totals never go back. A minute that comes in parts (a restart or a reload fell into it) becomes one: the larger
+/// maximum, and the middle of both means, since how long each part was is not known here.
+pub(super) fn put<'a>(
+    db: &Connection,
+    lines: impl IntoIterator<Item = &'a LineTotal>,
+    minutes: impl IntoIterator<Item = &'a MinuteCount>,
+) -> rusqlite::Result<()> {
     for total in lines {
         db.prepare_cached(
             "INSERT INTO line_totals VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (camera, line)
@@ -45,19 +51,17 @@ pub(super) fn put(db: &Connection, lines: &[LineTotal], minutes: &[MinuteCount])
         ))?;
     }
     for count in minutes {
-        db.prepare_cached("INSERT OR REPLACE INTO counts_per_minute VALUES (?1, ?2, ?3, ?4, ?5)")?.execute((
-            count.camera.as_str(),
-            count.minute,
-            count.class.name(),
-            count.mean,
-            count.max,
-        ))?;
+        db.prepare_cached(
+            "INSERT INTO counts_per_minute VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (camera, minute, class)
+             DO UPDATE SET mean = (mean + excluded.mean) / 2, max = max(max, excluded.max)",
+        )?
+        .execute((count.camera.as_str(), count.minute, count.class.name(), count.mean, count.max))?;
     }
     Ok(())
 }
 
 impl Store {
-    /// The totals as they are on disk: what a pipeline that starts at nought has to add to.
+    /// The totals as they are on disk or wait for it: what a pipeline that starts at nought has to add to.
     pub fn lines(&self) -> Result<BTreeMap<(CameraId, LineId), LineTotal>> {
         let mut query = self.db.prepare("SELECT camera, line, into_, out_, since FROM line_totals")?;
         let totals = query.query_map([], |row| {
@@ -72,7 +76,12 @@ impl Store {
             })
         })?;
         let totals = totals.map(|total| total.map(|t| ((t.camera.clone(), t.line.clone()), t)));
-        Ok(totals.collect::<rusqlite::Result<_>>()?)
+        let mut totals = totals.collect::<rusqlite::Result<BTreeMap<_, _>>>()?;
+        for (key, held) in &self.held_lines {
+            let total = totals.entry(key.clone()).or_insert_with(|| held.clone());
+            (total.into, total.out) = (total.into.max(held.into), total.out.max(held.out));
+        }
+        Ok(totals)
     }
 
     /// Counts from `from_minute` on, in order of camera, minute and class.

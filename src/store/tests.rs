@@ -144,6 +144,37 @@ fn while_the_disk_is_full_events_wait_in_memory() {
     assert_eq!((store.health().held, store.health().trouble), (0, None));
 }
 
+#[test]
+fn while_the_disk_refuses_totals_wait_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = open(dir.path());
+    let (camera, line) = (CameraId::new("door"), LineId::new("sill"));
+    let total = |into| LineTotal { camera: camera.clone(), line: line.clone(), into, out: 0, since: WallTime::EPOCH };
+    let minute = |minute| MinuteCount { camera: camera.clone(), minute, class: Class::PERSON, mean: 1.0, max: 1 };
+    let write = |store: &mut Store, into| {
+        store
+            .write(Batch {
+                lines: vec![total(into)],
+                minutes: vec![minute(40_000_000 + into as i64)],
+                ..Batch::default()
+            })
+            .unwrap()
+    };
+    let into = |store: &Store| store.lines().unwrap().into_values().map(|t| t.into).collect::<Vec<_>>();
+    write(&mut store, 1);
+    store.db.pragma_update(None, "query_only", true).unwrap();
+    write(&mut store, 2);
+    write(&mut store, 3);
+    assert!(store.health().trouble.is_some());
+    assert_eq!((into(&store), store.minutes(0).unwrap().len()), (vec![3], 1), "a pipeline that starts now goes on");
+    store.db.pragma_update(None, "query_only", false).unwrap();
+    store.write(Batch::default()).unwrap();
+    assert_eq!(store.health().trouble, None);
+    drop(store);
+    let store = open(dir.path());
+    assert_eq!((into(&store), store.minutes(0).unwrap().len()), (vec![3], 3));
+}
+
 /// A real file system of 1 MB, where we may mount one.
 struct SmallDisk(tempfile::TempDir);
 
@@ -202,7 +233,7 @@ fn what_is_too_big_for_the_outbox_is_given_up_and_counted() {
     let mut outbox = Outbox::open(dir.path()).unwrap();
     outbox.save(2, 0).unwrap();
     store.record((1..=15).map(big).collect()).unwrap();
-    tidy::tidy(&mut store.db, &config, WallTime::now(), store.end_bytes).unwrap();
+    tidy::tidy(&mut store.db, &config, Some(WallTime::now()), store.end_bytes).unwrap();
     let waiting: Vec<u64> = outbox.after(2, 100).unwrap().iter().map(|q| q.seq).collect();
     assert_eq!(waiting, (6..=15).collect::<Vec<_>>());
     let backlog = outbox.backlog(2).unwrap();
@@ -230,7 +261,7 @@ fn age_is_judged_by_trusted_clocks_only() {
         store.db.execute("UPDATE events SET recorded_at = ?2 WHERE seq = ?1", (seq, at.micros())).unwrap();
     };
     let left = |store: &mut Store| {
-        tidy::tidy(&mut store.db, &config, now, store.end_bytes).unwrap();
+        tidy::tidy(&mut store.db, &config, Some(now), store.end_bytes).unwrap();
         let mut query = store.db.prepare("SELECT seq FROM events ORDER BY seq").unwrap();
         query.query_map([], |r| r.get(0)).unwrap().map(Result::unwrap).collect::<Vec<i64>>()
     };
@@ -241,6 +272,9 @@ fn age_is_judged_by_trusted_clocks_only() {
     assert_eq!(left(&mut store), [1, 2, 3], "kept for 90 days, but");
     assert_eq!(outbox.after(0, 9).unwrap().len(), 1, "given up by the outbox after 60, with all before");
     age(&store, 2, now + days(-91));
+    tidy::tidy(&mut store.db, &config, None, store.end_bytes).unwrap();
+    assert_eq!(outbox.backlog(0).unwrap().rows, 1, "nothing more goes by a clock that is not trusted");
+    assert_eq!(store.db.query_row("SELECT count(*) FROM events", [], |r| r.get(0)), Ok(3));
     assert_eq!(left(&mut store), [3]);
     outbox.save(3, 0).unwrap();
     age(&store, 3, now + days(-1));
@@ -256,12 +290,12 @@ fn an_undelivered_event_outlives_its_keeping() {
     let mut outbox = Outbox::open(dir.path()).unwrap();
     outbox.save(2, 2).unwrap();
     let later = WallTime::now() + Span::from_millis(2 * 86_400_000);
-    tidy::tidy(&mut store.db, &config, later, store.end_bytes).unwrap();
+    tidy::tidy(&mut store.db, &config, Some(later), store.end_bytes).unwrap();
     assert_eq!(outbox.after(0, 9).unwrap().iter().map(|q| q.seq).collect::<Vec<_>>(), [3, 4]);
     drop(store);
     outbox.save(4, 4).unwrap();
     let mut store = Store::open(dir.path(), &config).unwrap();
-    tidy::tidy(&mut store.db, &config, later, store.end_bytes).unwrap();
+    tidy::tidy(&mut store.db, &config, Some(later), store.end_bytes).unwrap();
     assert_eq!(seqs(&store.record(events(5..=5)).unwrap()), [5], "although nothing is left of the first four");
 }
 
@@ -284,9 +318,10 @@ fn totals_of_lines_never_go_back() {
     store.close().unwrap();
     let mut store = open(dir.path());
     assert_eq!(store.lines().unwrap().into_values().collect::<Vec<_>>(), [total(14, 19, 5)]);
-    let more = MinuteCount { max: 5, ..minute };
-    store.write(Batch { minutes: vec![more.clone()], ..Batch::default() }).unwrap();
-    assert_eq!(store.minutes(0).unwrap(), [more]);
+    // The second part of the minute, after the restart.
+    let second = MinuteCount { mean: 0.5, max: 3, ..minute.clone() };
+    store.write(Batch { minutes: vec![second], ..Batch::default() }).unwrap();
+    assert_eq!(store.minutes(0).unwrap(), [MinuteCount { mean: 1.0, ..minute }]);
     assert_eq!(store.minutes(40_000_001).unwrap(), []);
 }
 
@@ -300,4 +335,6 @@ fn a_command_is_new_once_in_a_while() {
     assert!(!outbox.is_new_command("restart/1", at(9)).unwrap());
     assert!(outbox.is_new_command("restart/2", at(9)).unwrap());
     assert!(outbox.is_new_command("restart/1", at(11)).unwrap());
+    outbox.forget_command("restart/1").unwrap();
+    assert!(outbox.is_new_command("restart/1", at(12)).unwrap(), "nothing had come of it");
 }

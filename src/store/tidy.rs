@@ -1,5 +1,6 @@
 //! What is kept and for how long. Age is judged by rows whose clock was trusted only: a board that starts in
-//! 1970 and then hears the time must not throw away the morning as if it were half a century old. Rows are in
+//! 1970 and then hears the time must not throw away the morning as if it were half a century old. And while the
+//! clock of the present is not trusted nothing is old at all. Rows are in
 //! order of recording, so all that lies before an old row is old too.
 
 use super::{StoreConfig, schema};
@@ -17,13 +18,14 @@ const KEEP_MINUTES_DAYS: i64 = 400;
 pub const COMMAND_MEMORY: Span = Span::from_millis(10 * 60_000);
 
 /// Gives up what has waited too long in the outbox, then clears away delivered events that are too old or too
-/// many. `end_bytes` is that of the newest event.
-pub fn tidy(db: &mut Connection, config: &StoreConfig, now: WallTime, end_bytes: i64) -> Result<()> {
+/// many. `now`: if the clock is trusted; without it only size counts. `end_bytes` is that of the newest event.
+pub fn tidy(db: &mut Connection, config: &StoreConfig, now: Option<WallTime>, end_bytes: i64) -> Result<()> {
     let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let meta = |key: &str| schema::get(&tx, key).map(|value| value.unwrap_or(0));
     let (delivered, settled, dropped_to) = (meta("delivered")?, meta("settled")?, meta("dropped_to")?);
 
-    let gone = last_older(&tx, now, config.outbox_max_days)?.max(last_beyond(&tx, end_bytes, config.outbox_max_mb)?);
+    let last_older = |days| now.map_or(Ok(0), |now| last_older(&tx, now, days));
+    let gone = last_older(config.outbox_max_days)?.max(last_beyond(&tx, end_bytes, config.outbox_max_mb)?);
     let waiting_from = delivered.max(dropped_to);
     if gone > waiting_from {
         let dropped: i64 =
@@ -43,14 +45,16 @@ pub fn tidy(db: &mut Connection, config: &StoreConfig, now: WallTime, end_bytes:
 
     // What may have to be sent again stays, however long ago it was.
     let free_to = settled.max(gone.max(dropped_to));
-    let old = last_older(&tx, now, config.keep_days)?.max(last_beyond(&tx, end_bytes, config.keep_mb)?).min(free_to);
+    let old = last_older(config.keep_days)?.max(last_beyond(&tx, end_bytes, config.keep_mb)?).min(free_to);
     tx.execute(
         "DELETE FROM events WHERE seq IN (SELECT seq FROM events WHERE seq <= ?1 ORDER BY seq LIMIT ?2)",
         (old, ROWS_AT_ONCE),
     )?;
-    let minute = now.micros().div_euclid(60_000_000) - KEEP_MINUTES_DAYS * 24 * 60;
-    tx.execute("DELETE FROM counts_per_minute WHERE minute < ?1", [minute])?;
-    tx.execute("DELETE FROM commands WHERE abs(at - ?1) > ?2", (now.micros(), COMMAND_MEMORY.micros()))?;
+    if let Some(now) = now {
+        let minute = now.micros().div_euclid(60_000_000) - KEEP_MINUTES_DAYS * 24 * 60;
+        tx.execute("DELETE FROM counts_per_minute WHERE minute < ?1", [minute])?;
+        tx.execute("DELETE FROM commands WHERE abs(at - ?1) > ?2", (now.micros(), COMMAND_MEMORY.micros()))?;
+    }
     tx.commit()?;
     Ok(())
 }

@@ -3,7 +3,7 @@
 //! The Hungarian method with potentials and shortest augmenting paths (Jonker-Volgenant's idea), O(rows² · columns).
 //! Equal costs are decided by position, so the answer is the same on every machine.
 
-/// Costs of pairing row with column, row by row.
+/// Costs of pairing row with column, row by row: all at once in memory, see `MAX_BOXES`.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Costs {
     columns: usize,

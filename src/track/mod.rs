@@ -45,6 +45,10 @@ use crate::geometry::BBox;
 use crate::ids::TrackId;
 use crate::time::MediaTime;
 
+/// More boxes in one frame no detector gives (ours: 300) and no crowd has. Association compares each with each, so
+/// files are held to it where they are read.
+pub const MAX_BOXES: usize = 2000;
+
 /// Somebody or something that is followed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Track {

@@ -2,7 +2,7 @@
 //!
 //! Absent: the size of the frame, which these files do not tell. Boxes stay in pixels, with an aspect of 1.
 
-use super::{Track, TrackState};
+use super::{MAX_BOXES, Track, TrackState};
 use crate::detection::{Class, Detection};
 use crate::geometry::BBox;
 use std::collections::BTreeMap;
@@ -22,17 +22,22 @@ pub fn read(text: &str) -> Result<BTreeMap<u32, Vec<Detection>>, String> {
     let mut boxes = Vec::new();
     for (number, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
         if !line.trim().is_empty() {
-            boxes.push(read_line(line).map_err(|what| format!("line {}: {what}", number + 1))?);
+            let (frame, detection) = read_line(line).map_err(|what| format!("line {}: {what}", number + 1))?;
+            boxes.push((number + 1, frame, detection));
         }
     }
-    let least = boxes.iter().map(|b| b.1.score).fold(f32::INFINITY, f32::min);
-    let most = boxes.iter().map(|b| b.1.score).fold(f32::NEG_INFINITY, f32::max);
+    let least = boxes.iter().map(|b| b.2.score).fold(f32::INFINITY, f32::min);
+    let most = boxes.iter().map(|b| b.2.score).fold(f32::NEG_INFINITY, f32::max);
     let mut frames: BTreeMap<u32, Vec<Detection>> = BTreeMap::new();
-    for (frame, mut detection) in boxes {
+    for (line, frame, mut detection) in boxes {
         if least < 0.0 || most > 1.0 {
             detection.score = if most > least { (detection.score - least) / (most - least) } else { 1.0 };
         }
-        frames.entry(frame).or_default().push(detection);
+        let of_frame = frames.entry(frame).or_default();
+        if of_frame.len() == MAX_BOXES {
+            return Err(format!("line {line}: one box too many in frame {frame}, expected at most {MAX_BOXES}"));
+        }
+        of_frame.push(detection);
     }
     Ok(frames)
 }
@@ -140,6 +145,10 @@ mod tests {
         ] {
             assert_eq!(told(text), expected);
         }
+        let crowd = "7,-1,0,0,1,1,1\n".repeat(MAX_BOXES);
+        assert!(read(&crowd).is_ok());
+        let crowd = format!("{crowd}8,-1,0,0,1,1,1\n7,-1,0,0,1,1,1\n");
+        assert_eq!(told(&crowd), "line 2002: one box too many in frame 7, expected at most 2000");
     }
 
     proptest! {

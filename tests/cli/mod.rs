@@ -60,6 +60,8 @@ impl Desk {
         command.envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
         // A cache of prepared models, if the binary keeps one, is shared by all runs of all tests.
         command.env("XDG_CACHE_HOME", Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache"));
+        // Nor does what `models pull` got on this machine. Nothing is there.
+        command.env("STATE_DIRECTORY", self.path("no-state"));
         command
     }
 }

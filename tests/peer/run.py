@@ -57,15 +57,13 @@ def measure(command, env):
 
 
 def config(folder, line):
-    """Watchpost's side of `job.py`: one thread and one line."""
+    """Watchpost's side of `job.py`: one line."""
     x1, y1, x2, y2 = line.split(",")
     path = Path(folder) / "peer.toml"
     path.write_text(
         f"""schema = 1
 [device]
 id = "peer"
-[model]
-threads = 1
 [camera.film]
 source = {{ kind = "file", path = "film.mp4" }}
 [camera.film.line.door]

@@ -1,7 +1,7 @@
 //! The COCO results format: a list of `{"image_id", "category_id", "bbox": [x, y, w, h], "score"}`.
 
-use super::still::Still;
 use crate::bad_input;
+use crate::capture::Still;
 use crate::detection::{Class, Detection};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -84,12 +84,11 @@ fn rounded(v: f64, steps: f64) -> f64 {
     (v * steps).round() / steps
 }
 
-/// The digits of the file's name, else its place on the command line. Of a name with several numbers it is
-/// the last one: `COCO_val2014_000000000042.jpg` is 42.
+/// The digits of the file's name as one number, else the picture's place on the command line.
 fn image_id(path: &Path, place: usize) -> u64 {
     let stem = path.file_stem().map(|stem| stem.to_string_lossy()).unwrap_or_default();
-    let mut numbers = stem.split(|c: char| !c.is_ascii_digit()).filter(|digits| !digits.is_empty());
-    numbers.next_back().and_then(|digits| digits.parse().ok()).unwrap_or(place as u64)
+    let digits: String = stem.chars().filter(char::is_ascii_digit).collect();
+    digits.parse().unwrap_or(place as u64)
 }
 
 #[cfg(test)]
@@ -102,7 +101,7 @@ mod tests {
         check("images/000000000139.jpg", 139);
         check("2024/a.jpg", 7);
         check("frame12.png", 12);
-        check("COCO_val2014_000000000042.jpg", 42);
+        check("cam1_0042.jpg", 10_042);
         check("99999999999999999999999.jpg", 7);
     }
 

@@ -7,6 +7,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// A live camera that has sent nothing for so long is stalled.
 const SILENCE: Span = Span::from_millis(2_000);
 
+/// After so long without a frame nothing is known of who was there, as for a pipeline that gets no frames.
+const BLIND: Span = Span::from_millis(5_000);
+
 /// As it is published.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct CameraStatus {
@@ -39,7 +42,12 @@ impl Board {
     pub fn add(&self, state: CameraState, reason: &str) -> usize {
         let status = CameraStatus { state, reason: reason.into(), since: WallTime::now() };
         let mut entries = self.lock();
-        entries.push(Entry { status, newest_frame: Stopwatch::start(), frames: 0, over: state == CameraState::Disabled });
+        entries.push(Entry {
+            status,
+            newest_frame: Stopwatch::start(),
+            frames: 0,
+            over: state == CameraState::Disabled,
+        });
         entries.len() - 1
     }
 
@@ -61,6 +69,20 @@ impl Board {
         let entry = &mut self.lock()[camera];
         entry.change(CameraState::Down, reason);
         entry.over = true;
+    }
+
+    /// Its capture has ended on demand.
+    pub fn stopped(&self, camera: usize) {
+        let entry = &mut self.lock()[camera];
+        if !entry.over {
+            entry.change(CameraState::Down, "stopped");
+            entry.over = true;
+        }
+    }
+
+    /// Nothing has come for so long that what was seen last says nothing about now.
+    pub fn is_silent(&self, camera: usize) -> bool {
+        self.lock()[camera].newest_frame.elapsed() > BLIND
     }
 
     /// The state to publish and how many frames have come since the start.

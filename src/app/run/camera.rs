@@ -13,7 +13,7 @@ use crate::store::{LineTotal, MinuteCount};
 use crate::time::WallTime;
 use anyhow::Result;
 use embedded_svc::mqtt::client::QoS;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Good enough to see who it is about, small enough for a phone.
 const SNAPSHOT_QUALITY: u8 = 80;
@@ -25,6 +25,10 @@ pub(super) struct Watched {
     earlier: BTreeMap<LineId, LineTotal>,
     recorded: BTreeMap<LineId, LineTotal>,
     minute: Minute,
+    /// Published from the start, with nought: the broker may remember another number from before a power cut.
+    classes: BTreeSet<Class>,
+    /// Frames that were processed when everything open was ended for want of more.
+    ended_at: u64,
     /// The newest picture, for snapshots.
     pub picture: Option<Picture>,
     started: WallTime,
@@ -32,15 +36,25 @@ pub(super) struct Watched {
 }
 
 impl Watched {
-    pub fn new(plan: CameraPlan, earlier: &BTreeMap<(CameraId, LineId), LineTotal>, started: WallTime) -> Self {
+    /// `earlier` and `lately` are what the store knows of this and other cameras.
+    pub fn new(
+        plan: CameraPlan,
+        earlier: &BTreeMap<(CameraId, LineId), LineTotal>,
+        lately: &[MinuteCount],
+        started: WallTime,
+    ) -> Self {
         let id = plan.camera.clone();
         let earlier = earlier
             .iter()
             .filter(|((camera, _), _)| *camera == id)
             .map(|((_, line), total)| (line.clone(), total.clone()))
             .collect();
+        let seen_lately = lately.iter().filter(|count| count.camera == id).map(|count| count.class);
+        let classes = seen_lately.chain(expected_classes(&plan)).collect();
         Watched {
             id,
+            classes,
+            ended_at: 0,
             pipeline: Pipeline::new(plan),
             earlier,
             recorded: BTreeMap::new(),
@@ -56,6 +70,22 @@ impl Watched {
         let events = self.pipeline.step(detections);
         self.minute.add(detections.taken, self.pipeline.present());
         events
+    }
+
+    /// How many are there now, of every class that is expected or was seen lately.
+    fn counts(&self) -> BTreeMap<Class, usize> {
+        let mut counts: BTreeMap<Class, usize> = self.classes.iter().map(|class| (*class, 0)).collect();
+        counts.extend(self.pipeline.present());
+        counts
+    }
+
+    /// Ends everything that is open, once for each silence: nobody may stay "inside" of a camera that is gone.
+    pub fn end_for_silence(&mut self) -> Vec<Event> {
+        if self.ended_at == self.processed {
+            return Vec::new();
+        }
+        self.ended_at = self.processed;
+        self.pipeline.finish()
     }
 
     /// The totals that have changed since they were last asked for.
@@ -104,7 +134,7 @@ impl Watched {
     /// Every topic at which the broker keeps something of this camera.
     pub fn retained(&self, topics: &Topics) -> Vec<String> {
         let mut all = vec![topics.camera_status(&self.id), topics.snapshot(&self.id)];
-        all.extend(self.pipeline.present().keys().map(|class| topics.class(&self.id, *class)));
+        all.extend(self.counts().keys().map(|class| topics.class(&self.id, *class)));
         for line in self.pipeline.lines().keys() {
             let topic = topics.line(&self.id, line);
             all.extend([format!("{topic}/in"), format!("{topic}/out"), topic]);
@@ -119,7 +149,7 @@ impl Watched {
 
     /// All retained topics of this camera but its status; what has not changed is not sent again.
     pub fn publish(&self, topics: &Topics, outlet: &Outlet) {
-        for (&class, now) in self.pipeline.present() {
+        for (class, now) in self.counts() {
             outlet.retain(&topics.class(&self.id, class), now.to_string().as_bytes(), QoS::AtMostOnce);
         }
         for (line, now) in self.pipeline.lines() {
@@ -146,6 +176,13 @@ impl Watched {
         outlet.retain(&topics.snapshot(&self.id), &jpeg(picture, SNAPSHOT_QUALITY)?, QoS::AtMostOnce);
         Ok(true)
     }
+}
+
+/// What a configuration speaks of, and people, whom most are after; the eighty classes of a model would drown them.
+pub(super) fn expected_classes(plan: &CameraPlan) -> BTreeSet<Class> {
+    let lines = plan.lines.values().map(|line| &line.classes);
+    let zones = plan.zones.values().map(|zone| &zone.classes);
+    lines.chain(zones).flatten().flatten().map(|class| Class::named(class)).chain([Class::PERSON]).collect()
 }
 
 /// Mean and maximum of how many were there at once, minute by minute.

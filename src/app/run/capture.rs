@@ -89,13 +89,28 @@ impl Capture {
     /// A recording waits for the lane instead of losing frames.
     fn replay(&self, mut recorded: Recorded, backoff: &mut Backoff) -> Result<()> {
         info!(camera = self.name, source = recorded.describe(), "Recording open.");
-        while let Some(seen) = recorded.next_frame()? {
+        let mut any = false;
+        loop {
+            let seen = match recorded.next_frame() {
+                Ok(Some(seen)) => seen,
+                Ok(None) => return Ok(()),
+                // Opened again, it would be counted again up to the same place, for ever.
+                Err(error) if any => {
+                    warn!(
+                        camera = self.name,
+                        error = format!("{error:#}"),
+                        "The recording is not whole, it ends here."
+                    );
+                    return Ok(());
+                }
+                Err(error) => return Err(error),
+            };
+            any = true;
             backoff.reset();
             self.board.frame(self.index);
             if self.mail.post_patiently(self.index, Look::Seen(seen), &self.stop).is_err() {
                 return Ok(());
             }
         }
-        Ok(())
     }
 }

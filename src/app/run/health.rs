@@ -3,8 +3,8 @@
 use super::board::CameraStatus;
 use crate::ids::CameraId;
 use crate::infer::Stages;
-use crate::link::health::{CameraHealth, Health};
 use crate::link::LinkState;
+use crate::link::health::{CameraHealth, Health};
 use crate::platform::{Host, Watchdog};
 use crate::store::StoreHealth;
 use crate::time::{Span, Stopwatch, WallTime};

@@ -132,6 +132,8 @@ impl Lane {
     /// Retained state, the health report, and whatever the disk refused before.
     pub fn keep_up(&mut self) -> Result<()> {
         let trusted = clock::is_trusted();
+        self.store.set_clock_trusted(trusted);
+        self.end_silent()?;
         let mut cameras = Vec::new();
         for (index, camera) in &mut self.cameras {
             camera.pipeline.set_clock_trusted(trusted);
@@ -150,6 +152,18 @@ impl Lane {
             self.outlet.retain(&self.topics.health(), health.to_json().as_bytes(), QoS::AtMostOnce);
         }
         self.meters.vouch();
+        Ok(())
+    }
+
+    /// What a camera had open when it fell silent ends, or a rule would stay on as long as the cable is out.
+    fn end_silent(&mut self) -> Result<()> {
+        let silent: Vec<usize> = self.cameras.keys().copied().filter(|index| self.board.is_silent(*index)).collect();
+        for index in silent {
+            let Some(camera) = self.cameras.get_mut(&index) else { continue };
+            let events = camera.end_for_silence();
+            let batch = Batch { events, lines: camera.changed_lines(), minutes: camera.minutes() };
+            self.record(index, batch)?;
+        }
         Ok(())
     }
 

@@ -27,7 +27,7 @@ use crate::problems::BadInput;
 use crate::stop::Stop;
 use crate::store::Store;
 use crate::time::{Span, Stopwatch, WallTime};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use board::Board;
 use camera::Watched;
 use capture::Capture;
@@ -141,26 +141,36 @@ impl Appliance {
             if exit_at_end && self.lane.board.all_over() && self.lane.mail.is_empty() {
                 info!("Everything is over.");
                 self.lane.drain()?;
-                self.deliver();
+                if !self.deliver() {
+                    bail!("the broker has not taken all events; the rest waits on disk for the next start");
+                }
                 return Ok(());
             }
         }
         Ok(())
     }
 
-    /// Waits until the broker has acknowledged every event, or for [`DELIVERY`].
-    fn deliver(&self) {
+    /// Waits until the broker has acknowledged every event, or for [`DELIVERY`]. False if it has not.
+    fn deliver(&self) -> bool {
         let waited = Stopwatch::start();
         let recorded = self.lane.store.health().recorded;
         while self.lane.outlet.state().is_some_and(|link| link.delivered < recorded) {
-            if waited.elapsed() > DELIVERY || self.stop.wait(Span::from_millis(100)) {
-                return warn!("The broker has not taken all events; the rest waits on disk.");
+            if waited.elapsed() > DELIVERY {
+                return false;
+            }
+            if self.stop.wait(Span::from_millis(100)) {
+                // Somebody is in more of a hurry than that.
+                break;
             }
         }
+        true
     }
 
     fn end(mut self) -> Result<()> {
-        self.lane.meters.watchdog().stopping();
+        if !self.restart {
+            // After that word systemd would end the process that we become.
+            self.lane.meters.watchdog().stopping();
+        }
         for name in self.captures.keys().cloned().collect::<Vec<_>>() {
             self.stop_camera(&name);
         }
@@ -179,11 +189,13 @@ impl Appliance {
         let Some(config) = self.config.camera.get(name).cloned() else { return Ok(()) };
         let plan = self.config.camera_plan(Some(name))?;
         let earlier = self.lane.store.lines()?;
+        let yesterday = self.started.millis() / 60_000 - 24 * 60;
+        let lately = self.lane.store.minutes(yesterday)?;
         let (state, reason) =
             if config.enabled { (CameraState::Down, "starting") } else { (CameraState::Disabled, "by configuration") };
         let index = self.lane.board.add(state, reason);
         self.lane.mail.add();
-        self.lane.cameras.insert(index, Watched::new(plan, &earlier, self.started));
+        self.lane.cameras.insert(index, Watched::new(plan, &earlier, &lately, self.started));
         let stop = Stop::new();
         let thread = if config.enabled {
             let (mail, board) = (self.lane.mail.clone(), self.lane.board.clone());
@@ -202,6 +214,7 @@ impl Appliance {
         if thread.is_some_and(|thread| thread.join().is_err()) {
             warn!(camera = name, "The capture thread had panicked.");
         }
+        self.lane.board.stopped(index);
         Some(index)
     }
 }
@@ -211,12 +224,8 @@ fn needs_detector(camera: &CameraConfig) -> bool {
 }
 
 fn request(config: &Config) -> Request {
-    let threads = match config.model.threads {
-        0 => std::thread::available_parallelism().map_or(1, usize::from),
-        n => n,
-    };
     let limits = Limits { min_score: config.model.min_score, nms: config.model.nms };
-    Request { model: config.model.name.clone(), limits, threads }
+    Request { model: config.model.name.clone(), limits }
 }
 
 /// Becomes a new process of the same program with the same arguments. Comes back only if that fails.

@@ -1,8 +1,8 @@
 //! Commands from the broker, carried out between two frames.
 
+use super::camera::expected_classes;
 use super::{Appliance, Outcome, Verb};
 use crate::config::{self, CameraChange, Change, Config};
-use crate::detection::Class;
 use crate::ids::{CameraId, LineId, RuleId, ZoneId};
 use crate::link::{Command, Site, SiteCamera};
 use crate::store::Batch;
@@ -70,7 +70,9 @@ impl Appliance {
 
     fn change(&mut self, new: Config, changes: Vec<(String, CameraChange)>) -> Result<()> {
         if self.lane.detector.is_none() && new.camera.values().any(super::needs_detector) {
-            bail!("needs a restart, because there were only recordings and no model was loaded; nothing was taken over");
+            bail!(
+                "needs a restart, because there were only recordings and no model was loaded; nothing was taken over"
+            );
         }
         self.config = new;
         for (name, change) in changes {
@@ -113,23 +115,21 @@ impl Appliance {
         }
     }
 
-    /// Tells Home Assistant what there is.
+    /// Tells Home Assistant and the link what there is.
     pub(super) fn discover(&self) {
         let Some(link) = &self.lane.outlet.0 else { return };
         let cameras = self.config.camera.keys().filter_map(|name| self.describe(name).ok()).collect();
         link.discover(Site { cameras });
+        // What an earlier configuration left at the broker goes.
+        link.keep_only(self.lane.cameras.values().flat_map(|camera| camera.retained(&self.lane.topics)).collect());
     }
 
     fn describe(&self, name: &str) -> Result<SiteCamera> {
         let plan = self.config.camera_plan(Some(name))?;
-        let named = plan.lines.values().map(|line| &line.classes).chain(plan.zones.values().map(|zone| &zone.classes));
-        // People are what most are after; the eighty classes of a model would drown them.
-        let classes: BTreeSet<Class> =
-            named.flatten().flatten().map(|class| Class::named(class)).chain([Class::PERSON]).collect();
         let kinds: BTreeSet<&str> = plan.rules.values().map(|rule| rule.kind()).collect();
         Ok(SiteCamera {
             camera: plan.camera.clone(),
-            classes: classes.into_iter().collect(),
+            classes: expected_classes(&plan).into_iter().collect(),
             lines: plan.lines.keys().cloned().collect::<Vec<LineId>>(),
             zones: plan.zones.keys().cloned().collect::<Vec<ZoneId>>(),
             rules: plan.rules.keys().cloned().collect::<Vec<RuleId>>(),

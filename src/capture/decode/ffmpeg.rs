@@ -51,6 +51,9 @@ fn pass_through(version: &str) -> &'static str {
     }
 }
 
+/// Stamps that go back by less are one picture's slip.
+const SET_BACK: Span = Span::from_millis(500);
+
 /// The rest of a film, from a running child.
 pub struct Ffmpeg {
     child: Child,
@@ -65,10 +68,42 @@ pub struct Ffmpeg {
     frame: Span,
     /// Frames and length by the header.
     promised: (Option<u64>, Option<Span>),
-    first: Option<MediaTime>,
+    timeline: Timeline,
     shown: u64,
     end: Span,
     ended: bool,
+}
+
+/// From stamps to film time, which begins with 0 and never goes back.
+#[derive(Default)]
+struct Timeline {
+    /// The stamp at which film time was 0, and the newest film time.
+    zero: Option<Span>,
+    newest: Option<Span>,
+}
+
+impl Timeline {
+    /// `end` is where the picture before ends.
+    fn place(&mut self, stamp: Option<Span>, end: Span) -> Span {
+        let at = match (stamp, self.newest) {
+            (None, _) => end,
+            (Some(stamp), newest) => {
+                let at = stamp - *self.zero.get_or_insert(stamp - end);
+                match newest {
+                    // The recorder's clock was set back, or a second recording begins: the film goes on.
+                    Some(newest) if at + SET_BACK < newest => {
+                        self.zero = Some(stamp - end);
+                        end
+                    }
+                    // A slip of one picture; to go on from there would make the film longer than it is.
+                    Some(newest) => at.max(newest + Span::from_micros(1)),
+                    None => at,
+                }
+            }
+        };
+        self.newest = Some(at);
+        at
+    }
 }
 
 /// What `showinfo` says.
@@ -185,7 +220,7 @@ impl Ffmpeg {
             tick_s: 0.0,
             frame: Span::from_secs_f64(1.0 / facts.fps.unwrap_or(25.0)),
             promised: (facts.frames, facts.duration),
-            first: None,
+            timeline: Timeline::default(),
             shown: 0,
             end: Span::ZERO,
             ended: false,
@@ -208,9 +243,9 @@ impl Ffmpeg {
         self.complaints.lock().unwrap_or_else(PoisonError::into_inner).last().cloned()
     }
 
-    /// The stamp of the picture just read.
-    fn stamp(&mut self) -> (Span, Span) {
-        let assumed = (self.end, self.frame);
+    /// The stamp of the picture just read, if it has one, and how long it is shown.
+    fn stamp(&mut self) -> (Option<Span>, Span) {
+        let assumed = (None, self.frame);
         while let Ok(line) = self.stamps.recv() {
             match line {
                 Line::TimeBase { tick_s, frame_s } => {
@@ -220,7 +255,7 @@ impl Ffmpeg {
                 Line::Frame { pts: None, .. } => return assumed,
                 Line::Frame { pts: Some(pts), duration } => {
                     let lasts = duration.map_or(self.frame, |d| Span::from_secs_f64(d as f64 * self.tick_s));
-                    return (Span::from_secs_f64(pts as f64 * self.tick_s), lasts);
+                    return (Some(Span::from_secs_f64(pts as f64 * self.tick_s)), lasts);
                 }
             }
         }
@@ -265,12 +300,9 @@ impl Decode for Ffmpeg {
                 return self.finish();
             }
         }
-        let (at, lasts) = self.stamp();
-        let at = MediaTime::ZERO + at;
-        let first = *self.first.get_or_insert(at);
+        let (stamp, lasts) = self.stamp();
         self.shown += 1;
-        // A stamp that goes back is a broken one.
-        let at = (at - first).max(self.end - self.frame);
+        let at = self.timeline.place(stamp, self.end);
         self.end = at + lasts;
         let picture = Yuv420 { width: w, height: h, y, u, v, full_range: self.full_range };
         Ok(Some(Shown { at: MediaTime::ZERO + at, lasts, picture: Picture::Yuv420(Arc::new(picture)) }))
@@ -322,6 +354,30 @@ mod tests {
         assert_eq!(parse_showinfo(base), Some(Line::TimeBase { tick_s: 1.0 / 12800.0, frame_s: Some(0.04) }));
         assert_eq!(parse_showinfo("[Parsed_showinfo_0 @ 0x55] [info]   color_range:unknown"), None);
         assert_eq!(parse_showinfo("[mpeg4 @ 0x55] [error] n: 3 pts: 4"), None);
+    }
+
+    #[test]
+    fn film_time_goes_on_when_stamps_go_back() {
+        let check = |stamps: &[Option<i64>], expected: &[i64]| {
+            let (mut timeline, mut end) = (Timeline::default(), Span::ZERO);
+            let place = |stamp: &Option<i64>| {
+                let at = timeline.place(stamp.map(Span::from_micros), end);
+                end = at + Span::from_micros(100_000);
+                at.micros()
+            };
+            assert_eq!(stamps.iter().map(place).collect::<Vec<_>>(), expected, "{stamps:?}");
+        };
+        check(&[Some(5_000_000), Some(5_100_000), None, Some(5_300_000)], &[0, 100_000, 200_000, 300_000]);
+        // Set back by 5 s.
+        check(
+            &[Some(5_000_000), Some(6_000_000), Some(1_000_000), Some(1_100_000)],
+            &[0, 1_000_000, 1_100_000, 1_200_000],
+        );
+        // Two of the same, and one that slipped.
+        check(
+            &[Some(0), Some(100_000), Some(100_000), Some(50_000), Some(300_000)],
+            &[0, 100_000, 100_001, 100_002, 300_000],
+        );
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 use super::bytes::Bytes;
 use super::mp4::{Sample, VideoTrack, child, children};
+use super::samples::Room;
 use anyhow::{Context as _, Result};
 
 #[derive(Clone, Copy, Default)]
@@ -11,17 +12,19 @@ struct Defaults {
     size: u32,
 }
 
-/// Adds the samples of one `moof` to the track. `moof_at` is the offset of the box in the file.
-pub(super) fn append(track: &mut VideoTrack, moov: &[u8], moof: &[u8], moof_at: u64, file_len: u64) -> Result<()> {
+/// Adds the samples of one `moof` to the track, and tells whether some lie outside the file. `moof_at` is the
+/// offset of the box in the file.
+pub(super) fn append(track: &mut VideoTrack, moov: &[u8], moof: &[u8], moof_at: u64, room: &mut Room) -> Result<bool> {
+    let mut is_cut = false;
     let defaults = defaults(moov, track.id).unwrap_or_default();
     // Without a base of its own a track's data begins where the data of the track before it ended.
     let mut data_end = moof_at;
     for (name, traf) in children(moof) {
         if &name == b"traf" {
-            read_traf(track, traf, defaults, moof_at, &mut data_end, file_len)?;
+            is_cut |= read_traf(track, traf, defaults, moof_at, &mut data_end, room)?;
         }
     }
-    Ok(())
+    Ok(is_cut)
 }
 
 fn defaults(moov: &[u8], track: u32) -> Option<Defaults> {
@@ -40,8 +43,8 @@ fn read_traf(
     mut defaults: Defaults,
     moof_at: u64,
     data_end: &mut u64,
-    file_len: u64,
-) -> Result<()> {
+    room: &mut Room,
+) -> Result<bool> {
     let mut tfhd = Bytes(child(traf, b"tfhd").context("tfhd box expected")?);
     let flags = tfhd.u32()?;
     let is_ours = tfhd.u32()? == track.id;
@@ -84,18 +87,20 @@ fn read_traf(
                 b.skip(4)?;
             }
             let delay = if flags & 0x800 != 0 { b.i32()? } else { 0 };
-            let end = offset.saturating_add(size.into());
-            if size == 0 || end > file_len {
-                // Also ends runs whose count is invented and which have no field per sample.
+            if size == 0 {
+                // Ends runs whose count is invented and which have no field per sample.
                 break;
+            }
+            if !room.holds(offset, size) {
+                return Ok(true);
             }
             if is_ours {
                 track.samples.push(Sample { offset, size, duration, shown: decoded.saturating_add(delay.into()) });
             }
             decoded = decoded.saturating_add(duration.into());
-            offset = end;
+            offset += u64::from(size);
         }
     }
     *data_end = offset;
-    Ok(())
+    Ok(false)
 }

@@ -9,6 +9,7 @@
 mod bytes;
 mod ffmpeg;
 mod fragments;
+mod gif;
 pub mod h264;
 mod mp4;
 mod mp4_film;
@@ -25,7 +26,7 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-pub use still::read_picture;
+pub use still::{Still, read_picture};
 
 /// What a source of pictures may be at most; a picture of so many pixels takes 192 MB as RGB.
 const MAX_PIXELS: u64 = 64_000_000;
@@ -96,7 +97,7 @@ fn open(path: &Path) -> Result<(Box<dyn Decode>, Facts)> {
         };
     }
     match kind_of(head) {
-        Kind::Gif => still::Gif::open(path).map(|(gif, facts)| (Box::new(gif) as Box<dyn Decode>, facts)),
+        Kind::Gif => gif::Gif::open(path).map(|(gif, facts)| (Box::new(gif) as Box<dyn Decode>, facts)),
         Kind::Still(what) => bail!("is a picture ({what}), a film is expected"),
         Kind::Text => bail!("is a text file, a film is expected"),
         Kind::Film(what) => through_ffmpeg(path, what),

@@ -12,7 +12,7 @@
 use super::bytes::Bytes;
 use super::fragments;
 use super::rotate::Rotation;
-use super::samples;
+use super::samples::{self, Room};
 use crate::time::WallTime;
 use anyhow::{Context as _, Result, bail};
 use std::fs::File;
@@ -92,16 +92,18 @@ pub fn read(file: &File) -> Result<Movie> {
     let Some((_, trak)) = children(&moov).find(|(name, data)| name == b"trak" && is_video(data)) else {
         bail!("has no video track, a film is expected");
     };
-    let mut movie = parse_moov(&moov, trak, len).context("has a broken index (moov box)")?;
+    let mut room = Room::of(len);
+    let mut movie = parse_moov(&moov, trak, &mut room).context("has a broken index (moov box)")?;
     for (name, range) in &boxes {
         if name == b"moof" && range.end <= len {
             let moof = read_range(file, range.clone())?;
             // `range` is the payload; offsets count from the header before it.
-            fragments::append(&mut movie.video, &moov, &moof, range.start - 8, len)
+            movie.is_cut |= fragments::append(&mut movie.video, &moov, &moof, range.start - 8, &mut room)
                 .context("has a broken fragment (moof box)")?;
         }
     }
-    movie.is_cut |= boxes.last().is_some_and(|(_, range)| range.end > len);
+    // What stands behind a whole film, a maker's trailer or zeros, is no box and says nothing about its length.
+    movie.is_cut |= boxes.last().is_some_and(|(name, range)| matches!(name, b"mdat" | b"moof") && range.end > len);
     if movie.video.samples.is_empty() {
         bail!("has a video track without a single frame");
     }
@@ -168,13 +170,13 @@ pub fn text(name: &FourCc) -> String {
     name.iter().map(|&b| if b.is_ascii_graphic() { b as char } else { '?' }).collect()
 }
 
-fn parse_moov(moov: &[u8], trak: &[u8], file_len: u64) -> Result<Movie> {
+fn parse_moov(moov: &[u8], trak: &[u8], room: &mut Room) -> Result<Movie> {
     let mut mvhd = need(moov, b"mvhd")?;
     let version = mvhd.u32()?.to_be_bytes()[0];
     let created = mvhd.u32_or_u64(version)?;
     mvhd.u32_or_u64(version)?; // modified
     let movie_timescale = mvhd.u32()?.max(1);
-    let (video, is_cut) = parse_trak(trak, movie_timescale, file_len)?;
+    let (video, is_cut) = parse_trak(trak, movie_timescale, room)?;
     Ok(Movie { recorded: recorded(created), video, is_cut })
 }
 
@@ -184,7 +186,7 @@ fn recorded(created: u64) -> Option<WallTime> {
     (unix_s > 0).then(|| unix_s.checked_mul(1_000_000).map(WallTime::from_micros))?
 }
 
-fn parse_trak(trak: &[u8], movie_timescale: u32, file_len: u64) -> Result<(VideoTrack, bool)> {
+fn parse_trak(trak: &[u8], movie_timescale: u32, room: &mut Room) -> Result<(VideoTrack, bool)> {
     let mut tkhd = need(trak, b"tkhd")?;
     let version = tkhd.u32()?.to_be_bytes()[0];
     tkhd.skip(if version == 1 { 16 } else { 8 })?; // created, modified
@@ -201,7 +203,7 @@ fn parse_trak(trak: &[u8], movie_timescale: u32, file_len: u64) -> Result<(Video
     let minf = need(mdia, b"minf")?.0;
     let stbl = need(minf, b"stbl")?.0;
     let (codec, avc) = sample_entry(stbl)?;
-    let (samples, is_cut) = samples::read(stbl, file_len)?;
+    let (samples, is_cut) = samples::read(stbl, room)?;
     let edit = edit(trak, movie_timescale, timescale);
     Ok((VideoTrack { id, timescale, rotation, codec, avc, samples, edit }, is_cut))
 }

@@ -28,8 +28,27 @@ impl<'a> Runs<'a> {
     }
 }
 
+/// What the samples of a file may still take. They do not overlap, so all together are no longer than the file: a
+/// table of a few bytes cannot promise thousands of millions of them.
+pub(super) struct Room {
+    file_len: u64,
+    left: u64,
+}
+
+impl Room {
+    pub fn of(file_len: u64) -> Self {
+        Room { file_len, left: file_len }
+    }
+    /// Whether there is this sample, after all that were asked for before.
+    pub fn holds(&mut self, offset: u64, size: u32) -> bool {
+        let Some(left) = self.left.checked_sub(size.into()) else { return false };
+        self.left = left;
+        offset.saturating_add(size.into()) <= self.file_len
+    }
+}
+
 /// All samples that lie inside the file, and whether some did not.
-pub(super) fn read(stbl: &[u8], file_len: u64) -> Result<(Vec<Sample>, bool)> {
+pub(super) fn read(stbl: &[u8], room: &mut Room) -> Result<(Vec<Sample>, bool)> {
     let mut stsz = need(stbl, b"stsz")?;
     stsz.skip(4)?;
     let (same_size, count) = (stsz.u32()?, stsz.u32()?);
@@ -67,7 +86,7 @@ pub(super) fn read(stbl: &[u8], file_len: u64) -> Result<(Vec<Sample>, bool)> {
             let duration = durations.next();
             // Version 0 says unsigned, but writers put negative numbers there as well.
             let delay = delays.as_mut().map_or(0, Runs::next) as i32;
-            if offset.saturating_add(size.into()) > file_len || size == 0 && same_size > 0 {
+            if !room.holds(offset, size) {
                 return Ok((samples, true));
             }
             samples.push(Sample { offset, size, duration, shown: decoded.saturating_add(delay.into()) });
@@ -101,12 +120,12 @@ mod tests {
             table("stco", &[2, 1000, 5000]),
         ]
         .concat();
-        let (samples, cut) = read(&stbl, 10_000).unwrap();
+        let (samples, cut) = read(&stbl, &mut Room::of(10_000)).unwrap();
         let seen: Vec<_> = samples.iter().map(|s| (s.offset, s.size, s.shown)).collect();
         assert_eq!(seen, [(1000, 100, 10), (1100, 50, 30), (5000, 20, 20)]);
         assert!(!cut);
 
-        let (samples, cut) = read(&stbl, 5010).unwrap();
+        let (samples, cut) = read(&stbl, &mut Room::of(5010)).unwrap();
         assert_eq!((samples.len(), cut), (2, true), "the file ends in the third sample");
     }
 
@@ -119,8 +138,22 @@ mod tests {
             table("stco", &[9, 0]),
         ]
         .concat();
-        let (samples, cut) = read(&stbl, 70).unwrap();
+        let (samples, cut) = read(&stbl, &mut Room::of(70)).unwrap();
         assert_eq!((samples.len(), cut), (10, true));
         assert_eq!(samples[9].shown, 90, "the last duration goes on");
+    }
+
+    #[test]
+    fn chunks_that_all_lie_in_one_place_are_no_longer_than_the_file() {
+        let chunks: Vec<u32> = std::iter::once(4000).chain(std::iter::repeat_n(0, 4000)).collect();
+        let stbl = [
+            table("stsz", &[1, u32::MAX]),
+            table("stts", &[1, u32::MAX, 10]),
+            table("stsc", &[1, 1, 50_000, 1]),
+            table("stco", &chunks),
+        ]
+        .concat();
+        let (samples, cut) = read(&stbl, &mut Room::of(60_000)).unwrap();
+        assert_eq!((samples.len(), cut), (60_000, true), "and not 200 million");
     }
 }

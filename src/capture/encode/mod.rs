@@ -16,6 +16,8 @@ use openh264::encoder::{
 use openh264::formats::{RgbSliceU8, YUVBuffer};
 use std::fs::File;
 
+/// 16 by 16 pixels each: OpenH264 takes no more, which is level 5.2.
+const MAX_MACROBLOCKS: u32 = 36_864;
 /// How long a film's only picture is shown.
 const ONLY: Span = Span::from_millis(100);
 
@@ -37,6 +39,10 @@ impl FilmWriter {
         let size = (width & !1, height & !1);
         if size.0.min(size.1) < 16 || size.0.max(size.1) > 4096 {
             let expected = "16x16 to 4096x4096 expected";
+            return Err(BadInput(format!("pictures of {width}x{height} cannot be made a film, {expected}")).into());
+        }
+        if size.0.div_ceil(16) * size.1.div_ceil(16) > MAX_MACROBLOCKS {
+            let expected = "at most 9.4 megapixels (4096x2304) expected";
             return Err(BadInput(format!("pictures of {width}x{height} cannot be made a film, {expected}")).into());
         }
         let config = EncoderConfig::new()
@@ -74,7 +80,8 @@ impl FilmWriter {
 
     fn flush(&mut self, until: MediaTime) -> Result<()> {
         let Some((at, encoded)) = self.pending.take() else { return Ok(()) };
-        self.shown_before = until - at;
+        // Time that went back is a broken stamp.
+        self.shown_before = (until - at).max(Span::ZERO);
         let micros = u32::try_from(self.shown_before.micros()).unwrap_or(u32::MAX);
         self.mp4.write(nals(&encoded), micros).context("cannot write the film")
     }
@@ -144,8 +151,11 @@ mod tests {
     }
 
     #[test]
-    fn pictures_too_small_for_the_encoder_are_bad_input() {
-        let film = FilmWriter::new(tempfile::tempfile().unwrap(), (8, 8));
-        assert!(film.err().unwrap().is::<BadInput>());
+    fn pictures_too_small_or_too_large_for_the_encoder_are_bad_input() {
+        for size in [(8, 8), (4098, 16), (4096, 2320)] {
+            let film = FilmWriter::new(tempfile::tempfile().unwrap(), size);
+            assert!(film.err().unwrap().is::<BadInput>(), "{size:?}");
+        }
+        FilmWriter::new(tempfile::tempfile().unwrap(), (4096, 2304)).unwrap();
     }
 }

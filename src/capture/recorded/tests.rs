@@ -177,3 +177,13 @@ proptest! {
         prop_assert!(log.next_frame().unwrap().is_none());
     }
 }
+
+#[test]
+fn a_crowd_beyond_all_crowds_is_refused() {
+    let item = r#"{"class":"person","score":0.5,"box":[0.1,0.2,0.3,0.4]}"#;
+    let frame = |boxes: usize| format!("{{\"us\":0,\"aspect\":1.5,\"detections\":[{}]}}", vec![item; boxes].join(","));
+    check(
+        &format!("{HEADER}\n{}\n{}\n", frame(MAX_BOXES), frame(MAX_BOXES + 1)),
+        expect!["tracks.jsonl:3: 2001 boxes in one frame, expected at most 2000"],
+    );
+}
