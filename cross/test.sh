@@ -1,5 +1,5 @@
 #!/bin/sh
-# Tests the build for a board on this computer, under qemu-user: the embedded model against its golden
+# Tests the build for a board on this computer, under qemu-user: the unit tests, the embedded model against its golden
 # result, and that the board tells the same events as this computer from the same recording, byte for byte.
 #
 #     cross/test.sh [aarch64|armv7] [--profile release|dist]
@@ -21,14 +21,20 @@ while [ $# -gt 0 ]; do
 done
 
 cd "$(dirname "$0")/.."
-sh cross/build.sh "$board" --profile "$profile"
+sh cross/build.sh "$board" --profile "$profile" --tests
 name_board "$board"
-need qemu-user has "$emulator"
+need_emulator
 install_missing
 binary=${CARGO_TARGET_DIR:-target}/$triple/$profile/watchpost
 
+say "Unit tests on $cpu"
+(
+    use_toolchain "$board"
+    "$cargo" test --locked --target "$triple" --profile "$profile" --lib
+)
+
 say "The embedded model on $cpu"
-timeout 600 $run_on_board "$binary" models verify
+$run_on_board "$binary" models verify
 
 say "The same events on $cpu as here"
 WATCHPOST_OTHER="$run_on_board $binary" cargo test --locked --test determinism

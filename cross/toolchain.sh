@@ -16,7 +16,20 @@ name_board() {
         armv7) triple=armv7-unknown-linux-gnueabihf gnu=arm-linux-gnueabihf debian=armhf emulator=qemu-arm cpu=cortex-a7 ;;
         *) fail "unknown board $1: expected aarch64 or armv7" ;;
     esac
-    run_on_board="$emulator -L /usr/$gnu -cpu $cpu"
+    run_on_board="timeout -s KILL 900 $emulator -cpu $cpu"
+}
+
+# The emulator, and the board's own C library for it. With that of Debian's cross compiler (2.36-8cross1) a program stops
+# for ever where it starts its first thread.
+need_emulator() {
+    need qemu-user has "$emulator"
+    need "libc6:$debian" has_file "/lib/$gnu/libc.so.6"
+    need "libgcc-s1:$debian" has_file "/lib/$gnu/libgcc_s.so.1"
+    [ -z "$missing" ] || add_architecture
+}
+
+add_architecture() {
+    dpkg --print-foreign-architectures | grep -qx "$debian" || as_root dpkg --add-architecture "$debian"
 }
 
 use_toolchain() {
@@ -58,7 +71,7 @@ choose_rust() {
     # Debian 12 has a standard library for armhf, but of an older Rust than its compiler.
     [ "$debian" = arm64 ] || fail "The active toolchain has no $triple. Try: rustup target add $triple"
     if ! has_target /usr/bin/rustc; then
-        dpkg --print-foreign-architectures | grep -qx "$debian" || as_root dpkg --add-architecture "$debian"
+        add_architecture
         missing="$missing rustc-web cargo-web libstd-rust-web-dev:$debian"
     fi
     # A rustup in PATH would otherwise run its own compiler, whose standard library for this board is not there.
