@@ -40,21 +40,25 @@ install_missing() {
     fi
 }
 
-# What building the dependencies takes: a C and a C++ compiler (SQLite, OpenH264, ring), libclang for the V4L2 bindings,
-# and nasm, without which OpenH264 silently builds its slow path on x86.
+# What building the dependencies takes: a C and a C++ compiler (SQLite, OpenH264, ring), cmake (libjpeg-turbo), libclang for
+# the V4L2 bindings, and nasm, without which OpenH264 silently builds its slow path on x86.
 need_build_tools() {
     has cargo >/dev/null || [ -x "$HOME/.cargo/bin/cargo" ] || fail "cargo is missing: install Rust 1.92 or newer first."
     has cargo >/dev/null || PATH="$HOME/.cargo/bin:$PATH"
     need gcc has cc
     need g++ has c++
     need libc6-dev has_file /usr/include/stdio.h
+    need cmake has cmake
     need libclang-dev has_libclang
     [ "$(uname -m)" != x86_64 ] || need nasm has nasm
 }
 
 has_libclang() {
-    for library in "${LIBCLANG_PATH:-}"/libclang*.so* /usr/lib/llvm-*/lib/libclang*.so* /usr/lib/*/libclang*.so*; do
-        [ ! -e "$library" ] || return 0
+    # libclang-cpp is another library, which other packages bring.
+    for folder in "${LIBCLANG_PATH:-}" /usr/lib/llvm-*/lib /usr/lib/*-linux-gnu*; do
+        for library in "$folder"/libclang.so* "$folder"/libclang-[0-9]*.so*; do
+            [ ! -e "$library" ] || return 0
+        done
     done
     return 1
 }
