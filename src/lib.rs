@@ -44,7 +44,7 @@
 //! - Nothing that reaches an output iterates a `HashMap`: the same recording and configuration give the same
 //!   bytes on every board.
 //! - Every channel has a bound and an answer to "what if it is full": see [`mailbox`] and [`store`].
-//! - Vendor types die at the door. Only `capture/usb.rs` names nokhwa, only `capture/{decode,encode}/` name a codec, only
+//! - Vendor types die at the door. Only `capture/usb/` names nokhwa and v4l, only `capture/{decode,encode}/` name a codec, only
 //!   `infer/tract.rs` names tract, only `platform/mqtt.rs` names rumqttc.
 //! - No `unsafe`. No shell. No secret in the configuration: secrets are files named there.
 

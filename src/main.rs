@@ -5,7 +5,7 @@
 use clap::{Parser, Subcommand};
 use std::io::IsTerminal;
 use std::process::ExitCode;
-use watchpost::app::{self, bench, check, count, detect, models, replay, run, track};
+use watchpost::app::{self, bench, cameras, check, count, detect, models, replay, run, track};
 
 /// Counts people and vehicles, notices what is out of the ordinary, and publishes it over MQTT.
 #[derive(Parser)]
@@ -29,6 +29,8 @@ enum Verb {
     Track(track::Args),
     /// Every problem of a configuration at once
     Check(check::Args),
+    /// What is connected, in words, and what to write into the configuration to use it
+    Cameras(cameras::Args),
     /// The models: which there are, whether they are whole, how to get more
     #[command(subcommand)]
     Models(models::Verb),
@@ -45,6 +47,7 @@ fn main() -> ExitCode {
         Verb::Replay(args) => replay::run(args),
         Verb::Track(args) => track::run(args),
         Verb::Check(args) => check::run(args),
+        Verb::Cameras(args) => cameras::run(args),
         Verb::Models(verb) => models::run(verb),
         Verb::Bench(args) => bench::run(args),
     };

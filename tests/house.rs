@@ -52,8 +52,8 @@ const CELLAR_ROOMS: &[&str] = &["detection", "event", "fact", "frame", "geometry
 
 /// A name that may be written only in the files below the given paths (relative to `src/`), and why.
 const DOORS: &[(&str, &[&str], &str)] = &[
-    ("nokhwa", &["capture/usb.rs"], "USB cameras enter through one file"),
-    ("v4l", &["capture/usb.rs"], "USB cameras enter through one file"),
+    ("nokhwa", &["capture/usb/find.rs"], "devices are found in one file"),
+    ("v4l", &["capture/usb/device.rs"], "V4L2 devices enter through one file"),
     ("retina", &["capture/rtsp.rs"], "RTSP enters through one file"),
     ("openh264", &["capture/decode/", "capture/encode/"], "codecs have their own folders"),
     ("rumqttc", &["platform/mqtt.rs"], "the MQTT client can be exchanged behind platform/"),

@@ -1,6 +1,7 @@
 //! One file per verb of the command line: `Args` says what it takes, `run` does it.
 
 pub mod bench;
+pub mod cameras;
 pub mod check;
 pub mod count;
 pub mod detect;

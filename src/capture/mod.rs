@@ -7,12 +7,13 @@
 //!
 //! Absent: dropping frames (the mailbox does that), and sources by network.
 
+pub mod csi;
 mod decode;
 mod encode;
 mod file;
 mod folder;
 pub mod recorded;
-mod usb;
+pub mod usb;
 mod usb_picture;
 
 use crate::frame::Frame;
@@ -24,6 +25,7 @@ use serde::Deserialize;
 use std::fmt;
 use std::path::Path;
 
+pub use csi::CsiConfig;
 pub use decode::{Film, Still, h264, open_video, read_picture};
 pub use encode::FilmWriter;
 pub use file::FileConfig;
@@ -52,6 +54,8 @@ pub enum SourceConfig {
     Folder(FolderConfig),
     /// A USB camera (V4L2).
     Usb(UsbConfig),
+    /// A camera on the ribbon cable of a Raspberry Pi, through its program `rpicam-vid`.
+    Csi(CsiConfig),
     /// A track log that plays like a camera; nothing is detected, since it was before.
     Recorded(RecordedConfig),
 }
@@ -66,6 +70,7 @@ pub fn open(config: &SourceConfig, stop: &Stop) -> Result<Box<dyn Source>> {
         SourceConfig::File(config) => Box::new(file::FileSource::open(config, stop)?),
         SourceConfig::Folder(config) => Box::new(folder::FolderSource::open(config, stop)?),
         SourceConfig::Usb(config) => Box::new(usb::UsbSource::open(config, stop)?),
+        SourceConfig::Csi(config) => Box::new(csi::CsiSource::open(config, stop)?),
         SourceConfig::Recorded(config) => bail!("{} is a track log and holds no pictures", config.path.display()),
     })
 }
@@ -76,6 +81,7 @@ impl SourceConfig {
             SourceConfig::File(config) => config.check(at, problems),
             SourceConfig::Folder(config) => config.check(at, problems),
             SourceConfig::Usb(config) => config.check(at, problems),
+            SourceConfig::Csi(config) => config.check(at, problems),
             SourceConfig::Recorded(config) => config.check(at, problems),
         }
     }
@@ -85,8 +91,15 @@ impl SourceConfig {
             SourceConfig::File(config) => config.path = folder.join(&config.path),
             SourceConfig::Folder(config) => config.path = folder.join(&config.path),
             SourceConfig::Recorded(config) => config.path = folder.join(&config.path),
-            // A device is no file of ours: `/dev/video0` or nothing.
-            SourceConfig::Usb(_) => {}
+            // A device is no file of ours.
+            SourceConfig::Usb(_) | SourceConfig::Csi(_) => {}
+        }
+    }
+    /// Whether the camera is plugged in; `None` where only opening it tells.
+    pub fn is_there(&self) -> Option<bool> {
+        match self {
+            SourceConfig::Usb(config) => Some(config.is_there()),
+            _ => None,
         }
     }
 }
@@ -97,7 +110,8 @@ impl fmt::Display for SourceConfig {
         match self {
             SourceConfig::File(config) => write!(f, "film {}", config.path.display()),
             SourceConfig::Folder(config) => write!(f, "pictures in {}", config.path.display()),
-            SourceConfig::Usb(config) => write!(f, "USB camera {}", config.device.display()),
+            SourceConfig::Usb(config) => write!(f, "USB camera {}", config.device),
+            SourceConfig::Csi(config) => write!(f, "CSI camera {}", config.camera),
             SourceConfig::Recorded(config) => write!(f, "track log {}", config.path.display()),
         }
     }

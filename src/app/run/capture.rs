@@ -23,6 +23,9 @@ pub(super) enum Look {
     Seen(Detections),
 }
 
+/// How often to look whether a camera was plugged in.
+const LOOK: Span = Span::from_millis(500);
+
 #[derive(Clone)]
 pub(super) struct Capture {
     pub index: usize,
@@ -54,12 +57,31 @@ impl Capture {
                     let wait = backoff.wait();
                     warn!(camera = self.name, error = reason, retry_s = wait.secs_f64(), "Camera lost, will reopen.");
                     self.board.down(self.index, &reason);
-                    if self.stop.wait(wait) {
+                    if self.rest(wait, &mut backoff) {
                         return;
                     }
                 }
             }
         }
+    }
+
+    /// Waits before the next try, but no longer than until a camera that was unplugged is plugged in again. True if
+    /// stopped.
+    fn rest(&self, wait: Span, backoff: &mut Backoff) -> bool {
+        let clock = Stopwatch::start();
+        let mut was_there = self.config.source.is_there();
+        while was_there.is_some() && clock.elapsed() < wait {
+            if self.stop.wait(LOOK.min(wait - clock.elapsed())) {
+                return true;
+            }
+            let is_there = self.config.source.is_there();
+            if (was_there, is_there) == (Some(false), Some(true)) {
+                backoff.reset();
+                return false;
+            }
+            was_there = is_there;
+        }
+        self.stop.wait(wait - clock.elapsed())
     }
 
     /// From opening to the end or the first error. Film time goes on from one opening to the next by the clock,
