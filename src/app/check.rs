@@ -1,5 +1,6 @@
 //! `watchpost check`: every problem of a configuration at once, and what would run.
 
+use crate::capture::SourceConfig;
 use crate::config::{self, Config};
 use anyhow::Result;
 use std::io::Write;
@@ -49,6 +50,11 @@ fn summary(config: &Config) -> String {
     text.push_str("\nthreads\n");
     for camera in config.camera.iter().filter(|(_, camera)| camera.enabled) {
         text.push_str(&format!("  capture-{:<16} reads the camera, reopens it after an outage\n", camera.0));
+    }
+    if config.camera.values().any(|camera| camera.enabled && matches!(camera.source, SourceConfig::Csi(_))) {
+        text.push_str(
+            "  csi, csi-said            read what a CSI camera's program writes, and what it complains about\n",
+        );
     }
     text.push_str("  signals                  waits for SIGTERM and SIGINT\n");
     text.push_str("  lane                     detects, tracks, judges, records (SQLite)\n");

@@ -29,15 +29,15 @@ pub struct Layout {
 }
 
 /// `bytes` may be longer than the picture.
-pub fn decode(layout: &Layout, bytes: &[u8]) -> Result<Picture> {
+pub fn decode(layout: &Layout, bytes: Vec<u8>) -> Result<Picture> {
     Ok(match layout.kind {
         Kind::Mjpeg => {
-            let jpeg = with_huffman_tables(one_jpeg(bytes)?);
+            let jpeg = with_huffman_tables(one_jpeg(&bytes)?);
             let jpeg = image::load_from_memory_with_format(&jpeg, ImageFormat::Jpeg).context("a broken JPEG")?;
             Picture::Rgb(Arc::new(jpeg.into_rgb8()))
         }
-        Kind::Yuyv => Picture::Yuv420(Arc::new(from_yuyv(layout, bytes)?)),
-        Kind::Nv12 => Picture::Yuv420(Arc::new(from_nv12(layout, bytes)?)),
+        Kind::Yuyv => Picture::Yuv420(Arc::new(from_yuyv(layout, &bytes)?)),
+        Kind::Nv12 => Picture::Yuv420(Arc::new(from_nv12(layout, &bytes)?)),
     })
 }
 
@@ -180,7 +180,7 @@ mod tests {
         buffer[..new.len()].copy_from_slice(&new);
         assert!(buffer.len() > new.len() && buffer.ends_with(&[0xff, 0xd9]));
         assert_eq!(one_jpeg(&buffer).unwrap(), new);
-        assert_eq!(decode(&layout(Kind::Mjpeg, 16, 16, 0), &buffer).unwrap().size(), (16, 16));
+        assert_eq!(decode(&layout(Kind::Mjpeg, 16, 16, 0), buffer).unwrap().size(), (16, 16));
     }
 
     #[test]
@@ -195,12 +195,12 @@ mod tests {
     #[test]
     fn a_jpeg_without_huffman_tables_is_decoded_with_the_usual_ones() {
         let mut whole = jpeg(16);
-        let original = decode(&layout(Kind::Mjpeg, 16, 16, 0), &whole).unwrap().to_rgb();
+        let original = decode(&layout(Kind::Mjpeg, 16, 16, 0), whole.clone()).unwrap().to_rgb();
         while let Some(at) = whole.windows(2).position(|pair| pair == [0xff, 0xc4]) {
             let length = usize::from(whole[at + 2]) << 8 | usize::from(whole[at + 3]);
             whole.drain(at..at + 2 + length);
         }
-        assert_eq!(decode(&layout(Kind::Mjpeg, 16, 16, 0), &whole).unwrap().to_rgb(), original);
+        assert_eq!(decode(&layout(Kind::Mjpeg, 16, 16, 0), whole.clone()).unwrap().to_rgb(), original);
     }
 
     fn layout(kind: Kind, width: u32, height: u32, stride: u32) -> Layout {

@@ -108,8 +108,11 @@ fn offers(device: &Device, wanted: &UsbConfig) -> Result<Vec<Offer>> {
     Ok(offers)
 }
 
-/// Of a range, the size nearest to what is wanted.
-fn extent(size: FrameSizeEnum, wanted: &UsbConfig) -> ((u32, u32), Option<[(u32, u32); 2]>) {
+/// Columns and rows.
+type Size = (u32, u32);
+
+/// Of a range, the size nearest to what is wanted, and the ends.
+fn extent(size: FrameSizeEnum, wanted: &UsbConfig) -> (Size, Option<[Size; 2]>) {
     match size {
         FrameSizeEnum::Discrete(size) => ((size.width, size.height), None),
         FrameSizeEnum::Stepwise(range) => {
@@ -182,7 +185,12 @@ impl Streaming {
         let format = Format::new(chosen.width, chosen.height, FourCC::new(&chosen.code));
         let format = device.set_format(&format).map_err(|error| match error.kind() {
             io::ErrorKind::ResourceBusy => anyhow!("is used by another program"),
-            _ => anyhow!("refuses {}x{} in {}: {error}", chosen.width, chosen.height, offer::codes(&[chosen.clone()])),
+            _ => anyhow!(
+                "refuses {}x{} in {}: {error}",
+                chosen.width,
+                chosen.height,
+                offer::codes(std::slice::from_ref(chosen))
+            ),
         })?;
         let layout = layout(&format)?;
         // A camera whose rate cannot be set has one all the same.

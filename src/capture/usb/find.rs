@@ -5,7 +5,7 @@
 //! itself knows (sysfs): see [`Name`]. Names are looked up at every opening.
 
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
-use nokhwa::utils::{ApiBackend, CameraIndex};
+use nokhwa::utils::ApiBackend;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -87,30 +87,30 @@ impl Default for Machine {
 }
 
 impl Machine {
-    /// In a lasting order: by USB socket, then by number.
+    /// As the kernel lists them, in a lasting order: by USB socket, then by number.
     pub fn nodes(&self) -> Vec<Node> {
-        let mut nodes: Vec<Node> = self.numbers().into_iter().map(|number| self.node(number)).collect();
-        nodes.sort();
-        nodes
+        self.of(self.listed())
     }
 
-    /// nokhwa finds them in `/dev`, but a file there whose name begins with `video` and goes on without a number
-    /// makes it panic; then the kernel's own list has to do.
-    fn numbers(&self) -> BTreeSet<u32> {
-        let listed = || {
-            let entries = fs::read_dir(self.0.join("sys/class/video4linux")).into_iter().flatten().flatten();
-            entries.filter_map(|e| e.file_name().to_str()?.strip_prefix("video")?.parse().ok()).collect()
-        };
-        if self.0 != Path::new("/") {
-            return listed();
+    /// And what nokhwa finds in `/dev` beside them: a container may have the devices and no list.
+    pub fn found(&self) -> Vec<Node> {
+        let mut numbers = self.listed();
+        // It panics at a file there whose name begins with `video` and goes on without a number.
+        if let Ok(Ok(found)) = super::guarded(|| nokhwa::query(ApiBackend::Video4Linux)) {
+            numbers.extend(found.iter().filter_map(|info| info.index().as_index().ok()));
         }
-        match super::guarded(|| nokhwa::query(ApiBackend::Video4Linux)) {
-            Ok(Ok(found)) => {
-                let number = |index: &CameraIndex| index.as_index().ok();
-                found.iter().filter_map(|info| number(info.index())).collect()
-            }
-            Ok(Err(_)) | Err(_) => listed(),
-        }
+        self.of(numbers)
+    }
+
+    fn listed(&self) -> BTreeSet<u32> {
+        let entries = fs::read_dir(self.0.join("sys/class/video4linux")).into_iter().flatten().flatten();
+        entries.filter_map(|entry| entry.file_name().to_str()?.strip_prefix("video")?.parse().ok()).collect()
+    }
+
+    fn of(&self, numbers: BTreeSet<u32>) -> Vec<Node> {
+        let mut nodes: Vec<Node> = numbers.into_iter().map(|number| self.node(number)).collect();
+        nodes.sort();
+        nodes
     }
 
     fn node(&self, number: u32) -> Node {

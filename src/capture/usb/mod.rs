@@ -95,7 +95,7 @@ pub struct UsbMode {
 
 /// The cameras that are plugged in; codecs, image processors and metadata are none.
 pub fn connected() -> Vec<UsbCamera> {
-    let nodes = Machine::default().nodes();
+    let nodes = Machine::default().found();
     let mut cameras = Vec::new();
     for node in &nodes {
         let path = PathBuf::from(format!("/dev/video{}", node.number));
@@ -165,10 +165,11 @@ impl UsbSource {
     /// # Errors
     /// Another size than before.
     fn picture(&mut self, raw: Raw) -> Result<Option<Frame>> {
+        let (sequence, stamp) = (raw.sequence, raw.stamp);
         let decoded = if raw.is_damaged {
             Err(anyhow!("the driver marked it as damaged"))
         } else {
-            usb_picture::decode(&self.camera.layout, &raw.bytes)
+            usb_picture::decode(&self.camera.layout, raw.bytes)
         };
         let picture = match decoded {
             Ok(picture) => picture,
@@ -191,8 +192,8 @@ impl UsbSource {
         if was != is {
             bail!("its pictures changed from {}x{} to {}x{}", was.0, was.1, is.0, is.1);
         }
-        let (at, taken) = self.times.place(raw.stamp);
-        Ok(Some(Frame { index: raw.sequence.into(), at, taken, picture }))
+        let (at, taken) = self.times.place(stamp);
+        Ok(Some(Frame { index: sequence.into(), at, taken, picture }))
     }
 
     fn next(&mut self) -> Result<Option<Frame>> {
