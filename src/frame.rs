@@ -1,7 +1,13 @@
 //! One picture from a source, in the form it was decoded to.
 
+mod grey;
+
+pub use grey::Grey;
+
 use crate::time::{MediaTime, WallTime};
+use anyhow::Result;
 use image::RgbImage;
+use std::fmt;
 use std::sync::Arc;
 
 /// One picture and the moment it was taken. Cloning is cheap: pixels are shared.
@@ -22,6 +28,22 @@ pub struct Frame {
 pub enum Picture {
     Rgb(Arc<RgbImage>),
     Yuv420(Arc<Yuv420>),
+    /// As the camera compressed it. Whoever needs pixels decodes as few as will do, and a frame that nobody looks at
+    /// is never decoded.
+    Encoded(Arc<dyn Encoded>),
+}
+
+/// A compressed picture. What compresses it is known to `capture::decode` alone.
+pub trait Encoded: fmt::Debug + Send + Sync {
+    /// Width and height in pixels, of the whole picture.
+    fn size(&self) -> (u32, u32);
+
+    /// The whole picture, decoded to the fewest pixels its format can give cheaply that are still `at_least` as wide and
+    /// as high; at full size where that is too small as well.
+    ///
+    /// # Errors
+    /// The data is broken; nothing can be seen on it.
+    fn planes(&self, at_least: (u32, u32)) -> Result<Yuv420>;
 }
 
 /// Planar Y'CbCr, chroma halved in both directions and rounded up. Rows are packed: no stride.
@@ -82,6 +104,7 @@ impl Picture {
         match self {
             Picture::Rgb(rgb) => rgb.dimensions(),
             Picture::Yuv420(yuv) => (yuv.width, yuv.height),
+            Picture::Encoded(encoded) => encoded.size(),
         }
     }
     /// Width over height; 1 for an empty picture.
@@ -89,11 +112,28 @@ impl Picture {
         let (w, h) = self.size();
         if w == 0 || h == 0 { 1.0 } else { w as f32 / h as f32 }
     }
-    pub fn to_rgb(&self) -> Arc<RgbImage> {
-        match self {
+    /// At full size, for people to see.
+    ///
+    /// # Errors
+    /// It was still compressed, and the data is broken.
+    pub fn to_rgb(&self) -> Result<Arc<RgbImage>> {
+        Ok(match self {
             Picture::Rgb(rgb) => rgb.clone(),
             Picture::Yuv420(yuv) => Arc::new(yuv.to_rgb()),
-        }
+            Picture::Encoded(encoded) => Arc::new(encoded.planes(encoded.size())?.to_rgb()),
+        })
+    }
+
+    /// The same picture in pixels: one that is still compressed is decoded, see [`Encoded::planes`]; of the others
+    /// this is a cheap clone of their full size.
+    ///
+    /// # Errors
+    /// It was still compressed, and the data is broken.
+    pub fn decoded(&self, at_least: (u32, u32)) -> Result<Picture> {
+        Ok(match self {
+            Picture::Encoded(encoded) => Picture::Yuv420(Arc::new(encoded.planes(at_least)?)),
+            pixels => pixels.clone(),
+        })
     }
 }
 

@@ -5,7 +5,7 @@
 use clap::{Parser, Subcommand};
 use std::io::IsTerminal;
 use std::process::ExitCode;
-use watchpost::app::{self, bench, cameras, check, count, detect, models, replay, run, track};
+use watchpost::app::{self, bench, cameras, check, count, detect, eval, models, replay, run, track};
 
 /// Counts people and vehicles, notices what is out of the ordinary, and publishes it over MQTT.
 #[derive(Parser)]
@@ -34,6 +34,9 @@ enum Verb {
     /// The models: which there are, whether they are whole, how to get more
     #[command(subcommand)]
     Models(models::Verb),
+    /// Scores on labelled data, for engineers
+    #[command(subcommand)]
+    Eval(eval::Verb),
     /// Milliseconds per stage on this board
     Bench(bench::Args),
 }
@@ -49,6 +52,7 @@ fn main() -> ExitCode {
         Verb::Check(args) => check::run(args),
         Verb::Cameras(args) => cameras::run(args),
         Verb::Models(verb) => models::run(verb),
+        Verb::Eval(verb) => eval::run(verb),
         Verb::Bench(args) => bench::run(args),
     };
     result.unwrap_or_else(|error| app::report(&error))

@@ -56,6 +56,7 @@ const DOORS: &[(&str, &[&str], &str)] = &[
     ("v4l", &["capture/usb/device.rs"], "V4L2 devices enter through one file"),
     ("retina", &["capture/rtsp.rs"], "RTSP enters through one file"),
     ("openh264", &["capture/decode/", "capture/encode/"], "codecs have their own folders"),
+    ("turbojpeg", &["capture/decode/"], "codecs have their own folders"),
     ("rumqttc", &["platform/mqtt.rs"], "the MQTT client can be exchanged behind platform/"),
     ("embedded_svc", &["platform/", "link/", "app/run/"], "the core never learns what it runs on"),
     ("tract_onnx", &["infer/tract.rs", "infer/quant/"], "the inference engine sits behind trait Detector"),

@@ -1,16 +1,21 @@
 //! `bench`: milliseconds per stage on this board, medians over frames. The figures are of one frame after the
 //! other on an otherwise idle process, so they add up to what a camera's frame costs.
 
-use crate::capture::{Film, FilmWriter, open_video};
-use crate::infer::{self, Cost, Meter, Request, Stages};
-use crate::time::{MediaTime, Span};
+mod reel;
+
+use crate::frame::{Frame, Grey};
+use crate::infer::letterbox::Letterbox;
+use crate::infer::motion::{Motion, WIDTH};
+use crate::infer::registry::Registry;
+use crate::infer::{self, Cost, Detector, Meter, Request, Stages};
+use crate::time::Span;
 use crate::track::{TrackConfig, Tracker};
-use anyhow::{Context, Result};
-use image::{Rgb, RgbImage};
+use anyhow::Result;
+use reel::Reel;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 #[derive(clap::Args)]
@@ -27,6 +32,12 @@ pub struct Args {
     /// A film to decode; without one a made-up film of 1280x720 is used
     #[arg(long, value_name = "FILE")]
     video: Option<PathBuf>,
+    /// Decode what a USB or HTTP camera sends instead: a file of JPEGs one after the other, or made-up ones
+    #[arg(long, value_name = "FILE", conflicts_with = "video", num_args = 0..=1)]
+    mjpeg: Option<Option<PathBuf>>,
+    /// Only from the bytes to the network's input
+    #[arg(long)]
+    pixels: bool,
     /// Frames to measure
     #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u16).range(1..))]
     runs: u16,
@@ -34,7 +45,6 @@ pub struct Args {
 
 /// Frames that are not measured: buffers grow and caches fill in them.
 const WARM_UP: usize = 2;
-const MADE_UP: (u32, u32) = (1280, 720);
 
 #[derive(Serialize)]
 struct Report {
@@ -55,43 +65,42 @@ struct Report {
 struct Millis {
     cpu_ms: f64,
     wall_ms: f64,
+    /// Of the processor; a film's frames differ, so this is what many of them cost.
+    mean_cpu_ms: f64,
 }
 
 /// In the order in which a frame passes them.
-const STAGES: [&str; 5] = ["decode", "letterbox", "infer", "post", "track"];
+const STAGES: [&str; 6] = ["decode", "motion", "letterbox", "infer", "post", "track"];
 
 pub fn run(args: Args) -> Result<ExitCode> {
-    let mut film = Looped::open(args.video.as_deref())?;
+    let mut reel = Reel::open(args.video.as_deref(), args.mjpeg.as_ref().map(|file| file.as_deref()))?;
     let mut meter = Meter::start();
     let request = Request { model: args.model, ..Request::default() };
-    let mut detector = infer::load(&request)?;
+    let mut lane = if args.pixels { Lane::of_pixels(&request)? } else { Lane::whole(&request)? };
     let load = meter.lap();
-    let mut tracker = Tracker::new(TrackConfig::default());
-    let mut costs: [Vec<Cost>; 5] = Default::default();
+    let mut costs: BTreeMap<&'static str, Vec<Cost>> = BTreeMap::new();
     let mut size = (0, 0);
     for run in 0..WARM_UP + usize::from(args.runs) {
-        let (frame, decode) = film.next()?;
+        let (frame, read) = reel.next()?;
         size = frame.picture.size();
-        let mut stages = Stages::default();
-        let detections = detector.detect_timed(&frame, &mut stages)?;
-        meter.lap();
-        tracker.update(&detections);
-        let track = meter.lap();
+        let mut frame_costs = lane.pass(&frame)?;
+        if let Some((_, decode)) = frame_costs.iter_mut().find(|(stage, _)| *stage == "decode") {
+            *decode = Cost { cpu: decode.cpu + read.cpu, wall: decode.wall + read.wall };
+        }
         if run >= WARM_UP {
-            let frame = [decode, stages.letterbox, stages.infer, stages.post, track];
-            costs.iter_mut().zip(frame).for_each(|(costs, cost)| costs.push(cost));
+            frame_costs.into_iter().for_each(|(stage, cost)| costs.entry(stage).or_default().push(cost));
         }
     }
     let report = Report {
-        model: detector.model().into(),
+        model: lane.model,
         threads: args.threads,
         isa: isa(),
-        film: film.what,
+        film: reel.what().into(),
         width: size.0,
         height: size.1,
         frames: args.runs.into(),
         load_ms: millis(load.wall),
-        stages: STAGES.into_iter().zip(costs.iter().map(|costs| medians(costs))).collect(),
+        stages: costs.into_iter().map(|(stage, costs)| (stage, medians(&costs))).collect(),
     };
     let mut out = std::io::stdout().lock();
     if args.json {
@@ -110,8 +119,8 @@ fn print(report: &Report, out: &mut impl Write) -> Result<()> {
         "{model} on {isa}, {threads} thread(s), {film} {width}x{height}, median of {frames} frames, loaded in {load_ms:.0} ms"
     )?;
     writeln!(out, "{:<10} {:>9} {:>9}", "", "cpu ms", "wall ms")?;
-    for stage in STAGES {
-        writeln!(out, "{stage:<10} {:>9.2} {:>9.2}", stages[stage].cpu_ms, stages[stage].wall_ms)?;
+    for (stage, cost) in STAGES.into_iter().filter_map(|stage| Some((stage, stages.get(stage)?))) {
+        writeln!(out, "{stage:<10} {:>9.2} {:>9.2}", cost.cpu_ms, cost.wall_ms)?;
     }
     let sum = |of: fn(&Millis) -> f64| stages.values().map(of).sum::<f64>();
     writeln!(out, "{:<10} {:>9.2} {:>9.2}", "together", sum(|m| m.cpu_ms), sum(|m| m.wall_ms))?;
@@ -128,71 +137,68 @@ fn medians(costs: &[Cost]) -> Millis {
         spans.sort();
         spans.get(spans.len() / 2).copied().unwrap_or_default()
     };
-    Millis { cpu_ms: millis(median(|c| c.cpu)), wall_ms: millis(median(|c| c.wall)) }
-}
-
-/// A film that begins again when it is over.
-struct Looped {
-    path: PathBuf,
-    film: Film,
-    what: String,
-    /// Where the film's beginning lies in our time.
-    start: Span,
-    /// Removed with us.
-    _made_up: Option<Removed>,
-}
-
-struct Removed(PathBuf);
-
-impl Drop for Removed {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0); // it lies in the temporary folder, which the system empties anyway
+    let sum = costs.iter().fold(Span::ZERO, |sum, cost| sum + cost.cpu);
+    Millis {
+        cpu_ms: millis(median(|c| c.cpu)),
+        wall_ms: millis(median(|c| c.wall)),
+        mean_cpu_ms: millis(sum) / costs.len().max(1) as f64,
     }
 }
 
-impl Looped {
-    fn open(video: Option<&Path>) -> Result<Self> {
-        let made_up = if video.is_none() { Some(make_up()?) } else { None };
-        let path = video.map(Path::to_path_buf).or_else(|| made_up.as_ref().map(|m| m.0.clone())).unwrap_or_default();
-        let film = open_video(&path)?;
-        let what = if made_up.is_some() { "made-up H.264 film".into() } else { film.what().to_string() };
-        Ok(Looped { path, film, what, start: Span::ZERO, _made_up: made_up })
+/// What a frame passes, as in the lane of `run`.
+struct Lane {
+    model: String,
+    motion: Motion,
+    end: End,
+}
+
+enum End {
+    Network { detector: Box<dyn Detector>, tracker: Tracker },
+    Tensor { letterbox: Letterbox, tensor: Vec<f32> },
+}
+
+impl Lane {
+    fn whole(request: &Request) -> Result<Self> {
+        let (detector, tracker) = (infer::load(request)?, Tracker::new(TrackConfig::default()));
+        Ok(Lane { model: detector.model().into(), motion: Motion::default(), end: End::Network { detector, tracker } })
     }
 
-    fn next(&mut self) -> Result<(crate::frame::Frame, Cost)> {
+    /// Needs no more of a model than its manifest; `auto` is the larger one.
+    fn of_pixels(request: &Request) -> Result<Self> {
+        let name = if request.model == "auto" { "yolox-nano" } else { &request.model };
+        let manifest = Registry::from_env().find(name)?.manifest;
+        let tensor = vec![0.0; 3 * (manifest.input.width * manifest.input.height) as usize];
+        let end = End::Tensor { letterbox: Letterbox::new(&manifest.input), tensor };
+        Ok(Lane { model: manifest.name, motion: Motion::default(), end })
+    }
+
+    fn pass(&mut self, frame: &Frame) -> Result<Vec<(&'static str, Cost)>> {
         let mut meter = Meter::start();
-        let mut frame = self.film.next_frame()?;
-        if frame.is_none() {
-            self.start = self.start + (self.film.end() - MediaTime::ZERO);
-            self.film = open_video(&self.path)?;
-            meter.lap();
-            frame = self.film.next_frame()?;
+        let size = frame.picture.size();
+        let enough = match &self.end {
+            End::Network { detector, .. } => detector.enough(size),
+            End::Tensor { letterbox, .. } => letterbox.enough(size),
+        };
+        let frame = Frame { picture: frame.picture.decoded(enough)?, ..frame.clone() };
+        let mut costs = vec![("decode", meter.lap())];
+        match &mut self.end {
+            End::Tensor { letterbox, tensor } => {
+                letterbox.fill(&frame.picture, tensor)?;
+                costs.push(("letterbox", meter.lap()));
+            }
+            End::Network { detector, tracker } => {
+                self.motion.look(&Grey::of(&frame.picture, WIDTH)?, frame.at);
+                costs.push(("motion", meter.lap()));
+                let mut stages = Stages::default();
+                let detections = detector.detect_timed(&frame, &mut stages)?;
+                costs.extend([("letterbox", stages.letterbox), ("infer", stages.infer), ("post", stages.post)]);
+                meter.lap();
+                tracker.update(&detections);
+                costs.push(("track", meter.lap()));
+            }
         }
-        let decode = meter.lap();
-        let mut frame = frame.with_context(|| format!("{} has no pictures", self.path.display()))?;
-        frame.at = frame.at + self.start;
-        Ok((frame, decode))
+        Ok(costs)
     }
-}
-
-/// A film of a textured scene with blocks that move through it, as long as a few seconds of a slow camera.
-fn make_up() -> Result<Removed> {
-    let path = std::env::temp_dir().join(format!("watchpost-bench-{}.mp4", std::process::id()));
-    let cannot = || format!("cannot make up a film at {}", path.display());
-    let file = std::fs::File::options().read(true).write(true).create_new(true).open(&path).with_context(cannot)?;
-    let made_up = Removed(path.clone());
-    let mut film = FilmWriter::new(file, MADE_UP)?;
-    for i in 0..24 {
-        let picture = RgbImage::from_fn(MADE_UP.0, MADE_UP.1, |x, y| {
-            let in_block = (x + 1280 - 12 * i) % 320 < 60 && (y + 4 * i) % 240 < 150;
-            let grain = (x.wrapping_mul(73) ^ y.wrapping_mul(151)) % 23;
-            let [r, g, b] = if in_block { [200 - y / 8, 60, 40] } else { [90 + x / 16, 110, 70 + y / 8] };
-            Rgb([r + grain, g + grain, b + grain].map(|v| v.min(255) as u8))
-        });
-        film.push(MediaTime::from_micros(i64::from(i) * 100_000), &picture).with_context(cannot)?;
-    }
-    film.finish().with_context(cannot)?;
-    Ok(made_up)
 }
 
 fn isa() -> &'static str {

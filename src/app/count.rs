@@ -49,6 +49,9 @@ pub struct Args {
     /// Look at every Nth frame only
     #[arg(long, value_name = "N", default_value = "1")]
     every: NonZeroU64,
+    /// Look only where something moves, as `run` does for cameras; `looks` in the JSON says how often that was
+    #[arg(long)]
+    motion_gate: bool,
     /// A model's name or a path to one [default: the configuration's, else auto]
     #[arg(long, value_name = "NAME")]
     model: Option<String>,
@@ -82,7 +85,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let time_zone = plan.time_zone.clone();
     let mut pipeline = Pipeline::new(plan);
     let mut tally = Tally::default();
-    let pace = Pace { every: args.every, start };
+    let pace = Pace { every: args.every, start, motion_gate: args.motion_gate };
     // An end by force would leave half a film beside its place.
     let stop = Stop::on_signals().context("cannot listen for signals")?;
     let (length, outcome) = run_film(&mut *detector, &mut film, &mut pipeline, pace, |step| {
@@ -110,6 +113,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
         recorded,
         time_zone,
         every: args.every.get(),
+        looks: length.looks,
         complete: outcome.is_ok(),
     };
     log.map(TrackWriter::finish).transpose()?;

@@ -7,7 +7,8 @@ use crate::capture::Film;
 use crate::detection::Detections;
 use crate::event::Event;
 use crate::frame::Frame;
-use crate::infer::Detector;
+use crate::infer::gate::{self, Gate, Sight};
+use crate::infer::{Detector, Stages};
 use crate::pipeline::Pipeline;
 use crate::time::{MediaTime, WallTime};
 use anyhow::Context;
@@ -21,11 +22,13 @@ pub struct Pace {
     pub every: NonZeroU64,
     /// When the film was taken, where that is known better than from the file.
     pub start: Option<WallTime>,
+    /// Spare the network where nothing moves, as `run` does for cameras.
+    pub motion_gate: bool,
 }
 
 impl Default for Pace {
     fn default() -> Self {
-        Pace { every: NonZeroU64::MIN, start: None }
+        Pace { every: NonZeroU64::MIN, start: None, motion_gate: false }
     }
 }
 
@@ -42,6 +45,8 @@ pub struct Step<'a> {
 pub struct Length {
     pub frames: u64,
     pub seconds: f64,
+    /// Frames that the network looked at.
+    pub looks: u64,
 }
 
 /// Calls `each` after every detected frame and once after the end. A film that breaks off in the middle is an error,
@@ -56,19 +61,23 @@ pub fn run_film(
 ) -> (Length, anyhow::Result<()>) {
     let bar = progress_bar(film.frames());
     let mut length = Length::default();
+    let mut gate = pace.motion_gate.then(Gate::default);
     let mut through = || -> anyhow::Result<()> {
         while let Some(mut frame) = film.next_frame()? {
             bar.inc(1);
             let place = length.frames;
-            length = Length { frames: place + 1, seconds: film.end().secs_f64() };
+            (length.frames, length.seconds) = (place + 1, film.end().secs_f64());
             if place % pace.every != 0 {
                 continue;
             }
             if let Some(start) = pace.start {
                 frame.taken = start + (frame.at - MediaTime::ZERO);
             }
-            let detections =
-                detector.detect(&frame).with_context(|| format!("cannot detect on frame {place} of the film"))?;
+            let tracks = pipeline.tracks();
+            let Sight { found: detections, is_new } =
+                gate::look(detector, gate.as_mut(), &frame, tracks, &mut Stages::default())
+                    .with_context(|| format!("cannot detect on frame {place} of the film"))?;
+            length.looks += u64::from(is_new);
             let events = pipeline.step(&detections);
             each(Step { seen: Some((&frame, &detections)), pipeline, events: &events })?;
         }

@@ -5,6 +5,7 @@ pub mod cameras;
 pub mod check;
 pub mod count;
 pub mod detect;
+pub mod eval;
 pub mod film;
 pub mod models;
 pub mod replay;

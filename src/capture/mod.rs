@@ -26,7 +26,7 @@ use std::fmt;
 use std::path::Path;
 
 pub use csi::CsiConfig;
-pub use decode::{Film, Still, h264, open_video, read_picture};
+pub use decode::{Film, Still, h264, jpeg, open_video, read_picture};
 pub use encode::FilmWriter;
 pub use file::FileConfig;
 pub use folder::FolderConfig;
@@ -84,6 +84,10 @@ impl SourceConfig {
             SourceConfig::Csi(config) => config.check(at, problems),
             SourceConfig::Recorded(config) => config.check(at, problems),
         }
+    }
+    /// A camera that shows the same place all the time, not a recording that plays one.
+    pub fn is_live(&self) -> bool {
+        !matches!(self, SourceConfig::File(_) | SourceConfig::Folder(_) | SourceConfig::Recorded(_))
     }
     /// Relative paths start at the folder of the configuration file.
     pub fn resolve_paths(&mut self, folder: &Path) {

@@ -1,11 +1,9 @@
 //! What USB cameras send, turned into pictures. Pure.
 
+use super::decode::jpeg;
 use crate::frame::{Picture, Yuv420};
-use anyhow::{Context as _, Result, bail, ensure};
-use image::codecs::jpeg::JpegEncoder;
-use image::{ImageFormat, RgbImage};
-use std::borrow::Cow;
-use std::sync::{Arc, OnceLock};
+use anyhow::{Context as _, Result, ensure};
+use std::sync::Arc;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -31,69 +29,10 @@ pub struct Layout {
 /// `bytes` may be longer than the picture.
 pub fn decode(layout: &Layout, bytes: Vec<u8>) -> Result<Picture> {
     Ok(match layout.kind {
-        Kind::Mjpeg => {
-            let jpeg = with_huffman_tables(one_jpeg(&bytes)?);
-            let jpeg = image::load_from_memory_with_format(&jpeg, ImageFormat::Jpeg).context("a broken JPEG")?;
-            Picture::Rgb(Arc::new(jpeg.into_rgb8()))
-        }
+        Kind::Mjpeg => jpeg::picture(bytes)?,
         Kind::Yuyv => Picture::Yuv420(Arc::new(from_yuyv(layout, &bytes)?)),
         Kind::Nv12 => Picture::Yuv420(Arc::new(from_nv12(layout, &bytes)?)),
     })
-}
-
-/// From the start of the image to its end marker. Behind it lie the remains of older, longer images, with end
-/// markers of their own, so it does not do to look for the last.
-fn one_jpeg(bytes: &[u8]) -> Result<&[u8]> {
-    if !bytes.starts_with(&[0xff, 0xd8]) {
-        bail!("no JPEG, it begins with {:02x?}", &bytes[..bytes.len().min(2)]);
-    }
-    let mut at = 2;
-    loop {
-        // To the next marker. In compressed data ff is followed by 00, restart markers are d0..d7; fill bytes are ff.
-        let Some(marker) = bytes.get(at..).and_then(|rest| rest.windows(2).position(is_marker)) else {
-            bail!("a JPEG that is cut off after {} bytes", bytes.len());
-        };
-        at += marker;
-        if bytes[at + 1] == 0xd9 {
-            return Ok(&bytes[..at + 2]);
-        }
-        let length = bytes.get(at + 2..at + 4).map_or(0, |l| usize::from(l[0]) << 8 | usize::from(l[1]));
-        at += 2 + length;
-    }
-}
-
-/// Many cameras leave the Huffman tables out, since they are those the standard proposes. Our own encoder
-/// writes just those, so they are taken from it.
-fn with_huffman_tables(jpeg: &[u8]) -> Cow<'_, [u8]> {
-    static TABLES: OnceLock<Vec<u8>> = OnceLock::new();
-    if segments(jpeg).any(|(marker, _)| marker == DHT) {
-        return jpeg.into();
-    }
-    let tables = TABLES.get_or_init(|| {
-        let mut any = Vec::new();
-        // Encoding into memory does not fail; were it to, the picture is a broken JPEG as before.
-        let _ = JpegEncoder::new(&mut any).encode_image(&RgbImage::new(8, 8));
-        segments(&any).filter(|(marker, _)| *marker == DHT).flat_map(|(_, segment)| segment.to_vec()).collect()
-    });
-    [&jpeg[..2], tables, &jpeg[2..]].concat().into()
-}
-
-/// Markers and whole segments before the compressed data.
-fn segments(jpeg: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
-    let mut rest = jpeg.get(2..).unwrap_or_default();
-    std::iter::from_fn(move || {
-        let &[0xff, marker, high, low, ..] = rest else { return None };
-        let (segment, after) = rest.split_at_checked(2 + (usize::from(high) << 8 | usize::from(low)))?;
-        rest = after;
-        (marker != SOS).then_some((marker, segment))
-    })
-}
-
-const DHT: u8 = 0xc4;
-const SOS: u8 = 0xda;
-
-fn is_marker(pair: &[u8]) -> bool {
-    pair[0] == 0xff && !matches!(pair[1], 0x00 | 0x01 | 0xd0..=0xd8 | 0xff)
 }
 
 fn from_yuyv(layout: &Layout, bytes: &[u8]) -> Result<Yuv420> {
@@ -164,45 +103,6 @@ fn too_short(layout: &Layout, format: &str, bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use image::Rgb;
-
-    fn jpeg(side: u32) -> Vec<u8> {
-        let picture = RgbImage::from_fn(side, side, |x, y| Rgb([(x * 37) as u8, (y * 59) as u8, (x * y) as u8]));
-        let mut jpeg = Vec::new();
-        JpegEncoder::new_with_quality(&mut jpeg, 95).encode_image(&picture).unwrap();
-        jpeg
-    }
-
-    #[test]
-    fn the_tail_of_an_older_jpeg_is_cut_away() {
-        let (new, old) = (jpeg(16), jpeg(64));
-        let mut buffer = old.clone();
-        buffer[..new.len()].copy_from_slice(&new);
-        assert!(buffer.len() > new.len() && buffer.ends_with(&[0xff, 0xd9]));
-        assert_eq!(one_jpeg(&buffer).unwrap(), new);
-        assert_eq!(decode(&layout(Kind::Mjpeg, 16, 16, 0), buffer).unwrap().size(), (16, 16));
-    }
-
-    #[test]
-    fn broken_jpegs_are_errors() {
-        let whole = jpeg(16);
-        for n in 0..whole.len() {
-            assert!(one_jpeg(&whole[..n]).is_err(), "{n} bytes");
-        }
-        assert!(one_jpeg(&[0; 100]).is_err());
-    }
-
-    #[test]
-    fn a_jpeg_without_huffman_tables_is_decoded_with_the_usual_ones() {
-        let mut whole = jpeg(16);
-        let original = decode(&layout(Kind::Mjpeg, 16, 16, 0), whole.clone()).unwrap().to_rgb();
-        while let Some(at) = whole.windows(2).position(|pair| pair == [0xff, 0xc4]) {
-            let length = usize::from(whole[at + 2]) << 8 | usize::from(whole[at + 3]);
-            whole.drain(at..at + 2 + length);
-        }
-        assert_eq!(decode(&layout(Kind::Mjpeg, 16, 16, 0), whole.clone()).unwrap().to_rgb(), original);
-    }
-
     fn layout(kind: Kind, width: u32, height: u32, stride: u32) -> Layout {
         Layout { kind, width, height, stride, full_range: false }
     }

@@ -96,6 +96,10 @@ pub struct CameraConfig {
     pub enabled: bool,
     /// At most so many frames a second are looked at; without it as many as the board can do.
     pub max_fps: Option<f64>,
+    /// Spares the network where nothing moves: what was found last is taken to be still there, and looked at again every
+    /// second while somebody is there, every five while nobody is. Without this key it does so for cameras and not for
+    /// films, pictures and track logs that play one.
+    pub motion_gate: Option<bool>,
     #[serde(default)]
     pub line: BTreeMap<String, LineConfig>,
     #[serde(default)]

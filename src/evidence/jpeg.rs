@@ -10,7 +10,7 @@ pub const QUALITY: u8 = 85;
 /// The whole picture as a JPEG. `quality` goes from 1 to 100. Fails for pictures without pixels and for
 /// those with a side of more than 65535, which JPEG cannot hold.
 pub fn jpeg(picture: &Picture, quality: u8) -> anyhow::Result<Vec<u8>> {
-    let rgb = picture.to_rgb();
+    let rgb = picture.to_rgb()?;
     let mut bytes = Vec::with_capacity(rgb.len() / 8);
     JpegEncoder::new_with_quality(&mut bytes, quality.clamp(1, 100))
         .encode_image(&*rgb)

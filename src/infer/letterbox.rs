@@ -61,8 +61,10 @@ pub struct Letterbox {
     scalers: Option<Scalers>,
 }
 
-/// For pictures of one size and kind.
+/// For pictures of one size and kind, at one place.
 struct Scalers {
+    fit: Fit,
+    /// Decoded.
     picture: (u32, u32),
     kind: Kind,
 }
@@ -88,6 +90,12 @@ impl Letterbox {
         }
     }
 
+    /// Fewest columns and rows that a picture of this size must be decoded to, so that nothing is enlarged.
+    pub fn enough(&self, (width, height): (u32, u32)) -> (u32, u32) {
+        let fit = Fit::new((width.max(1), height.max(1)), (self.input.width, self.input.height), self.input.letterbox);
+        (fit.width, fit.height)
+    }
+
     /// Writes `picture` into `tensor` (channels, rows, columns), always the same one, and says where it lies.
     pub fn fill(&mut self, picture: &Picture, tensor: &mut [f32]) -> Result<Fit> {
         let (width, height) = picture.size();
@@ -95,8 +103,10 @@ impl Letterbox {
         let area = (self.input.width * self.input.height) as usize;
         debug_assert_eq!(tensor.len(), 3 * area);
         let fit = Fit::new((width, height), (self.input.width, self.input.height), self.input.letterbox);
+        // Where it lies is decided by its true size; what is decoded of it may be half or a quarter of that.
+        let picture = &picture.decoded((fit.width, fit.height))?;
         // While the size stays the same, so do the scalers, and the border around the last picture is right already.
-        if !self.scalers.as_ref().is_some_and(|s| s.are_for(picture)) {
+        if !self.scalers.as_ref().is_some_and(|s| s.are_for(picture, fit)) {
             for (colour, &plane) in self.plane.iter().enumerate() {
                 tensor[plane * area..][..area]
                     .fill(f32::from(self.input.pad) * self.gain[colour] + self.offset[colour]);
@@ -131,7 +141,7 @@ impl Letterbox {
                         }
                     }
                 }
-                _ => unreachable!("the scalers are of the picture's kind"),
+                _ => unreachable!("the scalers are of the picture's kind, and it is decoded"),
             }
             for ((out, gain), offset) in out.into_iter().zip(&*gain).zip(&*offset) {
                 out.iter_mut().for_each(|value| *value = *value * *gain + *offset);
@@ -142,23 +152,24 @@ impl Letterbox {
 }
 
 impl Scalers {
+    /// For pictures like this one, which is decoded.
     fn new(picture: &Picture, fit: Fit) -> Self {
         let (size, to) = (picture.size(), (fit.width, fit.height));
         let kind = match picture {
             Picture::Rgb(_) => Kind::Rgb(Scaler::new(size, to)),
-            Picture::Yuv420(_) => Kind::Yuv {
+            Picture::Yuv420(_) | Picture::Encoded(_) => Kind::Yuv {
                 luma: Scaler::new(size, to),
                 chroma: Scaler::new(Yuv420::chroma_size(size.0, size.1), to),
                 rows: std::array::from_fn(|_| vec![0.0; fit.width as usize]),
             },
         };
-        Scalers { picture: size, kind }
+        Scalers { fit, picture: size, kind }
     }
 
-    fn are_for(&self, picture: &Picture) -> bool {
+    fn are_for(&self, picture: &Picture, fit: Fit) -> bool {
         let same_kind =
             matches!((&self.kind, picture), (Kind::Rgb(_), Picture::Rgb(_)) | (Kind::Yuv { .. }, Picture::Yuv420(_)));
-        same_kind && self.picture == picture.size()
+        same_kind && self.picture == picture.size() && self.fit == fit
     }
 }
 

@@ -5,6 +5,8 @@
 //!          pure         tract      pure    pure
 //! ```
 //!
+//! Before that, a live camera's frame may pass a [`gate`] that asks whether anything has moved since the last look.
+//!
 //! A model is a manifest (`model.toml`, [`manifest`]) and the file it describes. [`registry`] knows which there are:
 //! NanoDet-g is part of the binary, YOLOX-nano is used where it was pulled or put. At load a file is checked by
 //! digest, the network's output by shape, and its answer to a picture made by code by the manifest's golden result
@@ -14,10 +16,12 @@
 //! runtimes: only `tract.rs` knows tract. A second engine, as for int8, is a second `impl Detector` that [`load`]
 //! chooses by the manifest's `quantization`.
 
+pub mod gate;
 pub mod golden;
 pub mod head;
 pub mod letterbox;
 pub mod manifest;
+pub mod motion;
 mod nms;
 mod onnx;
 pub mod pull;
@@ -41,6 +45,9 @@ pub trait Detector: Send {
 
     /// What it can tell apart.
     fn classes(&self) -> &[Class];
+
+    /// Fewest columns and rows that a picture of this size must be decoded to: what is more is scaled away.
+    fn enough(&self, picture: (u32, u32)) -> (u32, u32);
 
     /// Everything found in the frame, best score first.
     fn detect(&mut self, frame: &Frame) -> Result<Detections> {

@@ -74,6 +74,10 @@ impl Detector for OnnxDetector {
         &self.classes
     }
 
+    fn enough(&self, picture: (u32, u32)) -> (u32, u32) {
+        self.letterbox.enough(picture)
+    }
+
     fn detect_timed(&mut self, frame: &Frame, stages: &mut Stages) -> Result<Detections> {
         let mut meter = Meter::start();
         let fit = self.letterbox.fill(&frame.picture, self.net.input()?)?;

@@ -11,9 +11,13 @@ pub struct Cost {
     pub wall: Span,
 }
 
-/// The stages of a detector.
+/// The stages of a detector, and of what comes just before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Stages {
+    /// Compressed picture to planes, where the camera compresses and it has not been part of `letterbox`.
+    pub decode: Cost,
+    /// Whether anything moves.
+    pub gate: Cost,
     /// Picture to tensor.
     pub letterbox: Cost,
     /// Tensor to raw output.

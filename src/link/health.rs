@@ -22,11 +22,16 @@ pub struct CameraHealth {
     pub state: CameraState,
     /// Frames per second that the source gave.
     pub fps_in: f64,
-    /// Frames per second that went through the model.
+    /// Frames per second that were looked at, or of which was known that nothing had moved.
     pub fps_processed: f64,
     /// Frames that were replaced by newer ones before they were looked at, since the start.
     pub dropped: u64,
-    /// Milliseconds of wall time per stage: letterbox, infer, post, track.
+    /// Frames in which nothing had moved, so that the network was spared, since the start.
+    pub saved: u64,
+    /// Frames that could not be decoded or looked at, since the start.
+    pub failed: u64,
+    /// Milliseconds of wall time per stage: decode (of what the camera compresses itself), gate, letterbox, infer, post,
+    /// track. Of each the mean over the frames that passed it.
     pub stage_ms: BTreeMap<&'static str, f64>,
 }
 
@@ -68,6 +73,8 @@ mod tests {
                     fps_in: 25.0,
                     fps_processed: 7.5,
                     dropped: 3,
+                    saved: 40,
+                    failed: 0,
                     stage_ms: [("infer", 70.1)].into(),
                 },
             )]

@@ -19,6 +19,8 @@ struct Out<'a> {
     /// `null` where nobody knows.
     recorded: Option<WallTime>,
     every: u64,
+    /// Frames that the network looked at.
+    looks: u64,
     /// `false`: the film broke off, these are the results until there.
     complete: bool,
     objects: BTreeMap<&'a str, Objects>,
@@ -74,6 +76,7 @@ pub fn write(report: &Report) -> Vec<u8> {
         model: &about.model,
         recorded: about.recorded,
         every: about.every,
+        looks: about.looks,
         complete: about.complete,
         objects: objects
             .iter()
@@ -118,7 +121,7 @@ mod tests {
     fn the_fields_are_those_that_were_promised() {
         let json = String::from_utf8(super::write(&crate::report::tally::tests::example())).unwrap();
         expect![[r#"
-            {"schema":1,"video":"shop, \"front\".mp4","frames":1800,"seconds":120.04,"model":"nanodet-g-int8","recorded":"2026-11-24T10:15:00.000Z","every":1,"complete":true,"objects":{"handbag":{"unique":4,"max_at_once":2},"person":{"unique":19,"max_at_once":8}},"lines":{"door":{"in":14,"out":18,"by_class":{"person":{"in":14,"out":18}}}},"zones":{"shelf":{"visits":9,"dwell_p50_s":4.2,"dwell_p95_s":21.0},"till":{"visits":0,"dwell_p50_s":null,"dwell_p95_s":null}},"per_minute":[{"minute":0,"class":"person","mean":4.2,"max":7},{"minute":1,"class":"handbag","mean":0.333,"max":2},{"minute":1,"class":"person","mean":5.0,"max":8}],"events":3}
+            {"schema":1,"video":"shop, \"front\".mp4","frames":1800,"seconds":120.04,"model":"nanodet-g-int8","recorded":"2026-11-24T10:15:00.000Z","every":1,"looks":1750,"complete":true,"objects":{"handbag":{"unique":4,"max_at_once":2},"person":{"unique":19,"max_at_once":8}},"lines":{"door":{"in":14,"out":18,"by_class":{"person":{"in":14,"out":18}}}},"zones":{"shelf":{"visits":9,"dwell_p50_s":4.2,"dwell_p95_s":21.0},"till":{"visits":0,"dwell_p50_s":null,"dwell_p95_s":null}},"per_minute":[{"minute":0,"class":"person","mean":4.2,"max":7},{"minute":1,"class":"handbag","mean":0.333,"max":2},{"minute":1,"class":"person","mean":5.0,"max":8}],"events":3}
         "#]]
         .assert_eq(&json);
     }

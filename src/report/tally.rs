@@ -23,6 +23,8 @@ pub struct About {
     pub time_zone: jiff::tz::TimeZone,
     /// Every n-th frame was looked at.
     pub every: u64,
+    /// How many frames the network looked at.
+    pub looks: u64,
     /// The film did not break off.
     pub complete: bool,
 }
@@ -160,6 +162,7 @@ pub(super) mod tests {
                 recorded: Some(start),
                 time_zone: jiff::tz::TimeZone::get("Europe/Berlin").unwrap(),
                 every: 1,
+                looks: 1750,
                 complete: true,
             },
             objects: [(person, 19, 8), (Class::named("handbag"), 4, 2)]

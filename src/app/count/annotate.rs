@@ -32,7 +32,7 @@ impl Annotated {
     }
 
     pub fn push(&mut self, frame: &Frame, pipeline: &Pipeline) -> Result<()> {
-        let mut picture = frame.picture.to_rgb().as_ref().clone();
+        let mut picture = frame.picture.to_rgb()?.as_ref().clone();
         draw(&mut picture, &self.overlay(pipeline));
         let (_, film) = match &mut self.film {
             Some(film) => film,

@@ -24,6 +24,8 @@ struct Entry {
     frames: u64,
     /// No more frames will come, and nobody waits for any.
     over: bool,
+    /// Why its frames are of no use.
+    refused: Option<String>,
 }
 
 /// One entry per camera, by its mailbox.
@@ -47,6 +49,7 @@ impl Board {
             newest_frame: Stopwatch::start(),
             frames: 0,
             over: state == CameraState::Disabled,
+            refused: None,
         });
         entries.len() - 1
     }
@@ -58,6 +61,16 @@ impl Board {
         entry.frames += 1;
         entry.over = false;
         entry.change(CameraState::Live, "");
+    }
+
+    /// The lane can make nothing of its frames: its capture shall open it anew.
+    pub fn refuse(&self, camera: usize, reason: String) {
+        self.lock()[camera].refused = Some(reason);
+    }
+
+    /// Whether [`Board::refuse`] was called since this was asked last, and why.
+    pub fn take_refusal(&self, camera: usize) -> Option<String> {
+        self.lock()[camera].refused.take()
     }
 
     pub fn down(&self, camera: usize, reason: &str) {

@@ -6,6 +6,7 @@ use crate::event::Event;
 use crate::evidence::jpeg;
 use crate::frame::Picture;
 use crate::ids::{CameraId, LineId};
+use crate::infer::gate::Gate;
 use crate::link::topics::{self, Topics};
 use crate::pipeline::{CameraPlan, Pipeline};
 use crate::scene::line::LineTotals;
@@ -33,6 +34,13 @@ pub(super) struct Watched {
     pub picture: Option<Picture>,
     started: WallTime,
     pub processed: u64,
+    /// `None`: every frame is looked at.
+    pub gate: Option<Gate>,
+    /// Frames the network was spared, since the start.
+    pub saved: u64,
+    /// Frames that could not be looked at: since the start, and in a row.
+    pub failed: u64,
+    pub failed_in_a_row: u32,
 }
 
 impl Watched {
@@ -62,6 +70,10 @@ impl Watched {
             picture: None,
             started,
             processed: 0,
+            gate: None,
+            saved: 0,
+            failed: 0,
+            failed_in_a_row: 0,
         }
     }
 
@@ -85,6 +97,8 @@ impl Watched {
             return Vec::new();
         }
         self.ended_at = self.processed;
+        // What was found before must not be taken to be there still.
+        self.gate = self.gate.take().map(|_| Gate::default());
         self.pipeline.finish()
     }
 

@@ -11,7 +11,7 @@ use crate::frame::Frame;
 use crate::mailbox::Mailboxes;
 use crate::stop::Stop;
 use crate::time::{MediaTime, Span, Stopwatch};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use tracing::{info, warn};
@@ -97,6 +97,9 @@ impl Capture {
         let mut due = MediaTime::ZERO;
         while let Some(mut frame) = source.next_frame()? {
             backoff.reset();
+            if let Some(reason) = self.board.take_refusal(self.index) {
+                bail!("{}: {reason}", source.describe());
+            }
             self.board.frame(self.index);
             if frame.at < due {
                 continue;

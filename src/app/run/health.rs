@@ -30,12 +30,12 @@ pub(super) struct Meters {
 pub(super) struct CameraMeter {
     stages: Stages,
     track: Span,
+    /// Frames, and those of them that the network looked at.
+    frames: u32,
     looks: u32,
     steps: u32,
     /// Frames that had come and were processed until the last report, since the start.
     before: (u64, u64),
-    /// Frames the detector failed on, since the start.
-    pub failed: u64,
 }
 
 /// Counters of a camera since the start.
@@ -44,6 +44,8 @@ pub(super) struct Frames {
     pub came: u64,
     pub processed: u64,
     pub dropped: u64,
+    pub saved: u64,
+    pub failed: u64,
 }
 
 impl Meters {
@@ -101,8 +103,11 @@ impl Meters {
 }
 
 impl CameraMeter {
-    pub fn looked(&mut self, stages: &Stages) {
-        self.looks += 1;
+    pub fn looked(&mut self, stages: &Stages, is_new: bool) {
+        self.frames += 1;
+        self.looks += u32::from(is_new);
+        self.stages.decode.wall = self.stages.decode.wall + stages.decode.wall;
+        self.stages.gate.wall = self.stages.gate.wall + stages.gate.wall;
         self.stages.letterbox.wall = self.stages.letterbox.wall + stages.letterbox.wall;
         self.stages.infer.wall = self.stages.infer.wall + stages.infer.wall;
         self.stages.post.wall = self.stages.post.wall + stages.post.wall;
@@ -117,6 +122,10 @@ impl CameraMeter {
         let rate = |now: u64, before: u64| (now.saturating_sub(before) as f64 / seconds * 10.0).round() / 10.0;
         let mean_ms = |total: Span, n: u32| (total.secs_f64() * 1e5 / f64::from(n)).round() / 100.0;
         let mut stage_ms = BTreeMap::new();
+        if self.frames > 0 {
+            stage_ms.insert("decode", mean_ms(self.stages.decode.wall, self.frames));
+            stage_ms.insert("gate", mean_ms(self.stages.gate.wall, self.frames));
+        }
         if self.looks > 0 {
             stage_ms.insert("letterbox", mean_ms(self.stages.letterbox.wall, self.looks));
             stage_ms.insert("infer", mean_ms(self.stages.infer.wall, self.looks));
@@ -130,9 +139,11 @@ impl CameraMeter {
             fps_in: rate(frames.came, self.before.0),
             fps_processed: rate(frames.processed, self.before.1),
             dropped: frames.dropped,
+            saved: frames.saved,
+            failed: frames.failed,
             stage_ms,
         };
-        *self = CameraMeter { before: (frames.came, frames.processed), failed: self.failed, ..CameraMeter::default() };
+        *self = CameraMeter { before: (frames.came, frames.processed), ..CameraMeter::default() };
         health
     }
 }

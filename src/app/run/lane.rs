@@ -8,6 +8,7 @@ use super::health::{Frames, Meters};
 use super::outlet::Outlet;
 use crate::detection::Detections;
 use crate::event::Event;
+use crate::infer::gate::{self, Sight};
 use crate::infer::{Detector, Stages};
 use crate::link::topics::{self, Topics};
 use crate::mailbox::Mailboxes;
@@ -25,6 +26,9 @@ const BEAT: Span = Span::from_millis(1_000);
 
 /// How long to wait for a frame before looking after everything else.
 const PATIENCE: Span = Span::from_millis(100);
+
+/// A camera that sends so many frames in a row that cannot be decoded is opened anew.
+const MAX_FAILED: u32 = 30;
 
 pub(super) struct Lane {
     /// `None` where all cameras are recordings.
@@ -81,17 +85,25 @@ impl Lane {
             warn!(camera = %camera.id, error = format!("{error:#}"), "No snapshot could be made.");
         }
         let mut stages = Stages::default();
-        match self.detector.as_mut()?.detect_timed(&frame, &mut stages) {
-            Ok(detections) => {
-                self.meters.of(&camera.id).looked(&stages);
-                Some(detections)
+        let tracks = camera.pipeline.tracks();
+        match gate::look(&mut **self.detector.as_mut()?, camera.gate.as_mut(), &frame, tracks, &mut stages) {
+            Ok(Sight { found, is_new }) => {
+                camera.failed_in_a_row = 0;
+                camera.saved += u64::from(!is_new);
+                self.meters.of(&camera.id).looked(&stages, is_new);
+                Some(found)
             }
             Err(error) => {
-                let failed = &mut self.meters.of(&camera.id).failed;
-                *failed += 1;
+                camera.failed += 1;
+                camera.failed_in_a_row += 1;
+                let error = format!("{error:#}");
                 // Once says it; a frame that cannot be looked at is a frame lost, and the next one comes.
-                if *failed == 1 {
-                    warn!(camera = %camera.id, error = format!("{error:#}"), "A frame could not be looked at.");
+                if camera.failed == 1 {
+                    warn!(camera = %camera.id, error, "A frame could not be looked at.");
+                }
+                if camera.failed_in_a_row >= MAX_FAILED {
+                    camera.failed_in_a_row = 0;
+                    self.board.refuse(index, format!("{MAX_FAILED} frames in a row could not be looked at: {error}"));
                 }
                 None
             }
@@ -141,8 +153,9 @@ impl Lane {
             let (status, came) = self.board.look(*index);
             let payload = topics::camera_status(status.state, &status.reason, status.since);
             self.outlet.retain(&self.topics.camera_status(&camera.id), payload.as_bytes(), QoS::AtLeastOnce);
-            let dropped = self.mail.dropped(*index);
-            cameras.push((camera.id.clone(), status, Frames { came, processed: camera.processed, dropped }));
+            let (processed, dropped) = (camera.processed, self.mail.dropped(*index));
+            let frames = Frames { came, processed, dropped, saved: camera.saved, failed: camera.failed };
+            cameras.push((camera.id.clone(), status, frames));
         }
         if !self.store.write(Batch::default())?.is_empty() {
             self.outlet.wake();

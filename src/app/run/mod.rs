@@ -19,6 +19,7 @@ mod outlet;
 use crate::capture::SourceConfig;
 use crate::config::{self, CameraConfig, Config};
 use crate::ids::DeviceId;
+use crate::infer::gate::Gate;
 use crate::infer::{self, Limits, Request};
 use crate::link::topics::{CameraState, Topics};
 use crate::link::{Link, LinkPlan, Outcome, Verb};
@@ -195,7 +196,9 @@ impl Appliance {
             if config.enabled { (CameraState::Down, "starting") } else { (CameraState::Disabled, "by configuration") };
         let index = self.lane.board.add(state, reason);
         self.lane.mail.add();
-        self.lane.cameras.insert(index, Watched::new(plan, &earlier, &lately, self.started));
+        let mut camera = Watched::new(plan, &earlier, &lately, self.started);
+        camera.gate = config.motion_gate.unwrap_or(config.source.is_live()).then(Gate::default);
+        self.lane.cameras.insert(index, camera);
         let stop = Stop::new();
         let thread = if config.enabled {
             let (mail, board) = (self.lane.mail.clone(), self.lane.board.clone());

@@ -11,6 +11,7 @@ mod ffmpeg;
 mod fragments;
 mod gif;
 pub mod h264;
+pub mod jpeg;
 mod mp4;
 mod mp4_film;
 mod rotate;

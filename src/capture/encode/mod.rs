@@ -143,7 +143,7 @@ mod tests {
         for (n, at) in stamps.iter().enumerate() {
             let frame = film.next_frame().unwrap().unwrap();
             assert_eq!((frame.at.micros(), frame.picture.size()), (*at, (64, 48)));
-            let [r, g, b] = frame.picture.to_rgb().get_pixel(n as u32 * 8 + 4, 20).0;
+            let [r, g, b] = frame.picture.to_rgb().unwrap().get_pixel(n as u32 * 8 + 4, 20).0;
             assert!(r.abs_diff(220) < 20 && g.abs_diff(40) < 20 && b.abs_diff(40) < 20, "{r} {g} {b}");
         }
         assert!(film.next_frame().unwrap().is_none());
