@@ -130,6 +130,34 @@ mod tests {
     }
 
     #[test]
+    fn with_more_frames_than_time_every_camera_gets_its_turn_and_what_is_dropped_is_known() {
+        // Three cameras of different rates, and a lane that manages one frame where four come.
+        let boxes = boxes(3);
+        let (mut served, mut posted) = ([0u64; 3], [0u64; 3]);
+        let mut waited = [0; 3];
+        for round in 0..400 {
+            for camera in [0, 0, 1] {
+                boxes.post(camera, round);
+                posted[camera] += 1;
+            }
+            if round % 2 == 0 {
+                boxes.post(2, round);
+                posted[2] += 1;
+            }
+            let (camera, _) = boxes.take(Span::ZERO).unwrap();
+            served[camera] += 1;
+            waited.iter_mut().for_each(|rounds| *rounds += 1);
+            waited[camera] = 0;
+            assert!(waited.iter().all(|rounds| *rounds <= 3), "nobody waits longer than for all others: {waited:?}");
+        }
+        assert!(served.iter().all(|n| (130..=136).contains(n)), "{served:?}");
+        for camera in 0..3 {
+            let left = u64::from(boxes.lock().slots[camera].item.is_some());
+            assert_eq!(boxes.dropped(camera), posted[camera] - served[camera] - left);
+        }
+    }
+
+    #[test]
     fn a_recording_waits_and_loses_nothing() {
         let boxes = boxes(1);
         let stop = Stop::new();

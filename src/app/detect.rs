@@ -8,7 +8,7 @@ mod files;
 mod words;
 
 use crate::bad_input;
-use crate::capture::Still;
+use crate::capture::{self, Still};
 use crate::detection::{Class, Detection};
 use crate::evidence::{self, Op, jpeg};
 use crate::frame::{Frame, Picture};
@@ -56,6 +56,9 @@ pub struct Args {
     /// Of two boxes of a class that overlap by more than this (IoU), the better one stays [default: 0.6, for --coco 0.65]
     #[arg(long, value_name = "IOU")]
     nms: Option<f32>,
+    /// Decode JPEGs as a camera's frames are: no larger than the network needs. For engineers: shows what that costs
+    #[arg(long, hide = true)]
+    as_camera: bool,
 }
 
 /// Beside [`Limits::default`], which are for people.
@@ -90,7 +93,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
         let path = job.args.images[place].display();
         match Still::read(&job.args.images[place]) {
             Ok(still) => {
-                let seen = eyes.look(&still).with_context(|| format!("cannot detect on {path}"))?;
+                let seen = eyes.look(&job.args, place, &still).with_context(|| format!("cannot detect on {path}"))?;
                 bar.suspend(|| job.deliver(place, &still, seen))?;
             }
             Err(error) => {
@@ -145,8 +148,11 @@ impl Eyes {
         either.map(|detector| (detector.model().to_owned(), detector.classes().to_vec())).unwrap_or_default()
     }
 
-    fn look(&mut self, still: &Still) -> Result<Seen> {
-        let picture = Picture::Rgb(still.picture.clone());
+    fn look(&mut self, args: &Args, place: usize, still: &Still) -> Result<Seen> {
+        let picture = match args.as_camera {
+            true => capture::jpeg::picture(std::fs::read(&args.images[place])?)?,
+            false => Picture::Rgb(still.picture.clone()),
+        };
         let frame = Frame { index: 0, at: MediaTime::ZERO, taken: WallTime::EPOCH, picture };
         let mut seen = Seen::default();
         if let Some(detector) = &mut self.scorers {

@@ -126,6 +126,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn frames_that_are_refused_are_told_to_the_capture_once() {
+        let board = Board::new();
+        let (door, till) = (board.add(CameraState::Down, "starting"), board.add(CameraState::Down, "starting"));
+        board.refuse(door, "30 frames in a row".into());
+        assert_eq!(board.take_refusal(till), None);
+        assert_eq!(board.take_refusal(door).as_deref(), Some("30 frames in a row"));
+        assert_eq!(board.take_refusal(door), None);
+    }
+
+    #[test]
     fn a_camera_comes_goes_and_comes_back() {
         let board = Board::new();
         let door = board.add(CameraState::Down, "starting");
