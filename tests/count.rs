@@ -203,3 +203,23 @@ fn the_people_of_a_shop_aisle_are_counted() {
     assert!((1..=4).contains(&people["unique"].as_u64().unwrap()), "{people}");
     assert!((1..=3).contains(&people["max_at_once"].as_u64().unwrap()), "{people}");
 }
+
+#[test]
+fn the_motion_gate_counts_the_same_people_with_fewer_looks() {
+    let shared = std::env::var_os("WATCHPOST_SHARED")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"), PathBuf::from);
+    let video = shared.join("data/videos/one-by-one-person-detection.mp4");
+    if !video.exists() {
+        println!("skipped: no shared data");
+        return;
+    }
+    let counts = |options: &[&str]| {
+        let options = [&["--every", "5", "--json", "-"], options].concat();
+        json(&count().arg(&video).args(options).output().unwrap())
+    };
+    let (all, gated) = (counts(&[]), counts(&["--motion-gate"]));
+    assert_eq!(gated["objects"], all["objects"]);
+    let looks = |counts: &serde_json::Value| counts["looks"].as_u64().unwrap();
+    assert_eq!(looks(&all), 279);
+    assert!(looks(&gated) < 240, "{} of 279 looks", looks(&gated));
+}
