@@ -30,7 +30,7 @@
 //! | 3rd | [`app`] | one file per verb |
 //! | 2nd | [`config`], [`link`], [`report`] | the file, the way to the broker, JSON, CSV and sheets |
 //! | 1st | [`capture`], [`infer`], [`evidence`], [`store`], [`platform`], [`mailbox`], [`stop`], [`backoff`] | everything that does I/O |
-//! | ground | [`pipeline`], [`pattern`], [`scene`], [`track`] | pure |
+//! | ground | [`pipeline`], [`pattern`], [`scene`], [`sight`], [`track`] | pure |
 //! | cellar | [`time`], [`geometry`], [`frame`], [`detection`], [`fact`], [`event`], [`ids`], [`problems`] | the nouns |
 //!
 //! # Invariants, many of them about what is absent
@@ -70,6 +70,7 @@ pub mod platform;
 pub mod problems;
 pub mod report;
 pub mod scene;
+pub mod sight;
 pub mod stop;
 pub mod store;
 pub mod time;

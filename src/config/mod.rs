@@ -19,6 +19,7 @@ use crate::platform::mqtt::MqttConfig;
 use crate::problems::{BadInput, Problems};
 use crate::scene::line::LineConfig;
 use crate::scene::zone::ZoneConfig;
+use crate::sight::{Sight, TamperConfig};
 use crate::store::StoreConfig;
 use crate::track::TrackConfig;
 use anyhow::{Context, Result};
@@ -100,6 +101,9 @@ pub struct CameraConfig {
     /// second while somebody is there, every five while nobody is. Without this key it does so for cameras and not for
     /// films, pictures and track logs that play one.
     pub motion_gate: Option<bool>,
+    /// What of the camera's own health is watched for.
+    #[serde(default)]
+    pub tamper: TamperConfig,
     #[serde(default)]
     pub line: BTreeMap<String, LineConfig>,
     #[serde(default)]
@@ -110,6 +114,14 @@ pub struct CameraConfig {
 
 fn yes() -> bool {
     true
+}
+
+impl CameraConfig {
+    /// What watches over its sight, if anything does: pictures of a folder need have nothing to do with each other.
+    pub fn sight(&self, name: &str) -> Option<Sight> {
+        let usual = !matches!(self.source, SourceConfig::Folder(_) | SourceConfig::Recorded(_));
+        self.tamper.enabled.unwrap_or(usual).then(|| Sight::new(name, self.tamper.clone()))
+    }
 }
 
 /// Reads and checks the file. Relative paths in it are resolved against its folder.
@@ -151,6 +163,7 @@ impl Config {
             let at = format!("camera.{name}");
             check_name(name, &at, problems);
             camera.source.check(&format!("{at}.source"), problems);
+            camera.tamper.check(&format!("{at}.tamper"), problems);
             if let Some(fps) = camera.max_fps {
                 problems.expect(
                     fps > 0.0 && fps <= 1000.0,

@@ -30,6 +30,8 @@ pub struct CameraHealth {
     pub saved: u64,
     /// Frames that could not be decoded or looked at, since the start.
     pub failed: u64,
+    /// Seconds since the start in which it gave no frames or none that could be used: what was counted lacks them.
+    pub blind_s: f64,
     /// Milliseconds of wall time per stage: decode (of what the camera compresses itself), gate, letterbox, infer, post,
     /// track. Of each the mean over the frames that passed it.
     pub stage_ms: BTreeMap<&'static str, f64>,
@@ -75,6 +77,7 @@ mod tests {
                     dropped: 3,
                     saved: 40,
                     failed: 0,
+                    blind_s: 12.5,
                     stage_ms: [("infer", 70.1)].into(),
                 },
             )]
@@ -85,5 +88,6 @@ mod tests {
         assert_eq!(json["link"]["outbox"]["dropped"], 0);
         assert_eq!(json["cameras"]["door"]["stage_ms"]["infer"], 70.1);
         assert_eq!(json["cameras"]["door"]["state"], "live");
+        assert_eq!(json["cameras"]["door"]["blind_s"], 12.5);
     }
 }

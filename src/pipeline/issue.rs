@@ -5,8 +5,8 @@
 //! what happened, so that another configuration on the same recording has other ids where it finds something else.
 
 use super::plan::CameraPlan;
-use super::rule::{Rule, Told};
-use crate::event::{Event, EventId, Phase, Place};
+use super::rule::Told;
+use crate::event::{Event, EventId, Phase, Place, Severity};
 use crate::ids::{CameraId, DeviceId, RuleId};
 use crate::time::MediaTime;
 use std::collections::BTreeMap;
@@ -47,7 +47,13 @@ impl Issuer {
         self.issued.clear();
     }
 
-    pub fn event(&mut self, id: &RuleId, rule: &Rule, told: Told, clock_trusted: bool) -> Event {
+    pub fn event(
+        &mut self,
+        id: &RuleId,
+        (kind, severity): (&'static str, Severity),
+        told: Told,
+        clock_trusted: bool,
+    ) -> Event {
         let nth = self.issued.entry(id.clone()).or_default();
         *nth += 1;
         let phase = match told.phase {
@@ -62,26 +68,17 @@ impl Issuer {
         };
         let number = format!("{}/{}/{nth}", self.opening, self.frame.micros());
         let who: Vec<String> = told.tracks.iter().map(|track| track.id.to_string()).collect();
-        let parts = [
-            self.device.as_str(),
-            self.camera.as_str(),
-            id.as_str(),
-            rule.kind,
-            phase,
-            &number,
-            zone,
-            line,
-            &who.join(","),
-        ];
+        let parts =
+            [self.device.as_str(), self.camera.as_str(), id.as_str(), kind, phase, &number, zone, line, &who.join(",")];
         let scores = told.tracks.iter().map(|track| track.score).sum::<f32>();
         Event {
             id: EventId::derive(told.ended_at.unwrap_or(told.at), &parts),
             device: self.device.clone(),
             camera: self.camera.clone(),
-            kind: rule.kind,
+            kind,
             rule: id.clone(),
             phase: told.phase,
-            severity: rule.severity,
+            severity,
             at: told.at,
             ended_at: told.ended_at,
             clock_trusted,

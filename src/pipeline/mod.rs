@@ -17,15 +17,16 @@ pub use crate::scene::{ObjectTotals, ZoneStats};
 pub use plan::CameraPlan;
 
 use crate::detection::{Class, Detection, Detections};
-use crate::event::Event;
+use crate::event::{Event, Phase, Place, Severity};
 use crate::fact::Fact;
 use crate::ids::{LineId, RuleId, ZoneId};
 use crate::pattern::View;
 use crate::scene::Scene;
+use crate::sight::Change;
 use crate::time::{MediaTime, Span, WallTime};
 use crate::track::{Track, Tracker};
 use issue::Issuer;
-use rule::Rule;
+use rule::{Rule, Told};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
@@ -34,6 +35,9 @@ use std::collections::BTreeMap;
 const BLIND: Span = Span::from_millis(5000);
 /// A frame that is earlier than the one before by more than this means that film time has started over.
 const STARTED_OVER: Span = Span::from_millis(5000);
+
+/// The `rule` of what is told about the camera itself, as its section of the configuration is called.
+pub const TAMPER: &str = "tamper";
 
 /// The moment of a frame, and its shape.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -131,7 +135,8 @@ impl Pipeline {
             } else if let Some(now) = self.now {
                 let view = view(now, self.clock_trusted, &self.plan, &self.scene);
                 let told = rule.end(&view, &facts);
-                events.extend(told.into_iter().map(|told| self.issuer.event(&id, &rule, told, self.clock_trusted)));
+                events
+                    .extend(told.into_iter().map(|told| self.issuer.event(&id, rule.what(), told, self.clock_trusted)));
             }
         }
         for (id, config) in &self.plan.rules {
@@ -139,6 +144,26 @@ impl Pipeline {
         }
         self.rules = kept;
         self.issuer.rename(&self.plan);
+        events
+    }
+
+    /// What the picture itself told of the camera, at the frame of `at` and `taken`. Where what is detected would be wrong
+    /// from here on ([`Trouble::withholds`]) all that is open ends first, at its last sighting.
+    ///
+    /// [`Trouble::withholds`]: crate::sight::Trouble::withholds
+    pub fn notice(&mut self, change: &Change, at: MediaTime, taken: WallTime) -> Vec<Event> {
+        let withholds = change.until.is_none() && change.trouble.withholds();
+        let mut events = if withholds { self.finish() } else { Vec::new() };
+        let told = Told {
+            phase: if change.until.is_some() { Phase::End } else { Phase::Start },
+            at: taken + (change.since - at),
+            ended_at: change.until.map(|until| taken + (until - at)),
+            tracks: Vec::new(),
+            place: Place::Frame,
+            explain: change.explain.clone(),
+        };
+        let what = (change.trouble.kind(), Severity::Warning);
+        events.push(self.issuer.event(&RuleId::new(TAMPER), what, told, self.clock_trusted));
         events
     }
 
@@ -201,7 +226,7 @@ impl Pipeline {
         let mut events = Vec::new();
         for (id, rule) in &mut self.rules {
             let told = rule.step(&view, &facts);
-            events.extend(told.into_iter().map(|told| self.issuer.event(id, rule, told, self.clock_trusted)));
+            events.extend(told.into_iter().map(|told| self.issuer.event(id, rule.what(), told, self.clock_trusted)));
         }
         events
     }
@@ -213,7 +238,7 @@ impl Pipeline {
         let mut events = Vec::new();
         for (id, rule) in &mut self.rules {
             let told = rule.end(&view, facts);
-            events.extend(told.into_iter().map(|told| self.issuer.event(id, rule, told, self.clock_trusted)));
+            events.extend(told.into_iter().map(|told| self.issuer.event(id, rule.what(), told, self.clock_trusted)));
             rule.forget(&self.plan.zones, &self.plan.lines);
         }
         events

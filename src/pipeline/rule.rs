@@ -56,6 +56,11 @@ impl Rule {
         }
     }
 
+    /// Kind and severity of its events.
+    pub fn what(&self) -> (&'static str, Severity) {
+        (self.kind, self.severity)
+    }
+
     pub fn is_on(&self) -> bool {
         self.open.values().any(|open| open.told)
     }

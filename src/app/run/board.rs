@@ -22,6 +22,11 @@ struct Entry {
     status: CameraStatus,
     newest_frame: Stopwatch,
     frames: u64,
+    /// Why what is in its pictures is not what it should be, told by the lane.
+    trouble: Option<&'static str>,
+    /// When [`Board::look`] last added to `blind`, and the time in which nothing could be seen.
+    looked: Stopwatch,
+    blind: Span,
     /// No more frames will come, and nobody waits for any.
     over: bool,
     /// Why its frames are of no use.
@@ -48,6 +53,9 @@ impl Board {
             status,
             newest_frame: Stopwatch::start(),
             frames: 0,
+            trouble: None,
+            looked: Stopwatch::start(),
+            blind: Span::ZERO,
             over: state == CameraState::Disabled,
             refused: None,
         });
@@ -60,7 +68,16 @@ impl Board {
         entry.newest_frame = Stopwatch::start();
         entry.frames += 1;
         entry.over = false;
-        entry.change(CameraState::Live, "");
+        entry.came();
+    }
+
+    /// What the newest picture itself tells.
+    pub fn trouble(&self, camera: usize, reason: Option<&'static str>) {
+        let entry = &mut self.lock()[camera];
+        entry.trouble = reason;
+        if matches!(entry.status.state, CameraState::Live | CameraState::Blind) {
+            entry.came();
+        }
     }
 
     /// The lane can make nothing of its frames: its capture shall open it anew.
@@ -98,13 +115,22 @@ impl Board {
         self.lock()[camera].newest_frame.elapsed() > BLIND
     }
 
-    /// The state to publish and how many frames have come since the start.
-    pub fn look(&self, camera: usize) -> (CameraStatus, u64) {
+    /// The state to publish, how many frames have come since the start, and for how long since then nothing could be
+    /// seen, be it for want of frames or by what was in them.
+    pub fn look(&self, camera: usize) -> (CameraStatus, u64, Span) {
         let entry = &mut self.lock()[camera];
-        if entry.status.state == CameraState::Live && entry.newest_frame.elapsed() > SILENCE {
+        let sees = matches!(entry.status.state, CameraState::Live | CameraState::Blind);
+        if sees && entry.newest_frame.elapsed() > SILENCE {
             entry.change(CameraState::Stalled, "no frame for 2 s");
+            // It is known only now.
+            entry.blind = entry.blind + SILENCE;
         }
-        (entry.status.clone(), entry.frames)
+        let since_last = entry.looked.elapsed();
+        entry.looked = Stopwatch::start();
+        if !entry.over && entry.status.state != CameraState::Live {
+            entry.blind = entry.blind + since_last;
+        }
+        (entry.status.clone(), entry.frames, entry.blind)
     }
 
     /// No camera will send anything any more.
@@ -114,6 +140,13 @@ impl Board {
 }
 
 impl Entry {
+    fn came(&mut self) {
+        match self.trouble {
+            Some(reason) => self.change(CameraState::Blind, reason),
+            None => self.change(CameraState::Live, ""),
+        }
+    }
+
     fn change(&mut self, state: CameraState, reason: &str) {
         if self.status.state != state || self.status.reason != reason {
             self.status = CameraStatus { state, reason: reason.into(), since: WallTime::now() };
@@ -144,7 +177,13 @@ mod tests {
         board.down(door, "unplugged");
         assert_eq!((board.look(door).0.reason.as_str(), board.all_over()), ("unplugged", false));
         board.frame(door);
-        assert_eq!(board.look(door), (board.look(door).0, 2));
+        assert_eq!(board.look(door).1, 2);
+        board.trouble(door, Some("the picture is too dark"));
+        board.frame(door);
+        let (status, ..) = board.look(door);
+        assert_eq!((status.state, status.reason.as_str()), (CameraState::Blind, "the picture is too dark"));
+        board.trouble(door, None);
+        assert_eq!(board.look(door).0.state, CameraState::Live);
         board.over(door, "the film is over");
         assert!(board.all_over());
     }

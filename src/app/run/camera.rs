@@ -4,14 +4,15 @@ use super::outlet::Outlet;
 use crate::detection::{Class, Detections};
 use crate::event::Event;
 use crate::evidence::jpeg;
-use crate::frame::Picture;
+use crate::frame::{Frame, Picture};
 use crate::ids::{CameraId, LineId};
 use crate::infer::gate::Gate;
 use crate::link::topics::{self, Topics};
 use crate::pipeline::{CameraPlan, Pipeline};
 use crate::scene::line::LineTotals;
+use crate::sight::{Sight, Trouble};
 use crate::store::{LineTotal, MinuteCount};
-use crate::time::WallTime;
+use crate::time::{MediaTime, WallTime};
 use anyhow::Result;
 use embedded_svc::mqtt::client::QoS;
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,6 +23,12 @@ const SNAPSHOT_QUALITY: u8 = 80;
 pub(super) struct Watched {
     pub id: CameraId,
     pub pipeline: Pipeline,
+    /// `None` where nobody watches over it.
+    sight: Option<Sight>,
+    /// What it told and is not recorded yet.
+    noticed: Vec<Event>,
+    /// The moment of the newest picture.
+    newest: Option<(MediaTime, WallTime)>,
     /// Before this start of the appliance.
     earlier: BTreeMap<LineId, LineTotal>,
     recorded: BTreeMap<LineId, LineTotal>,
@@ -47,6 +54,7 @@ impl Watched {
     /// `earlier` and `lately` are what the store knows of this and other cameras.
     pub fn new(
         plan: CameraPlan,
+        sight: Option<Sight>,
         earlier: &BTreeMap<(CameraId, LineId), LineTotal>,
         lately: &[MinuteCount],
         started: WallTime,
@@ -64,6 +72,9 @@ impl Watched {
             classes,
             ended_at: 0,
             pipeline: Pipeline::new(plan),
+            sight,
+            noticed: Vec::new(),
+            newest: None,
             earlier,
             recorded: BTreeMap::new(),
             minute: Minute::default(),
@@ -77,9 +88,36 @@ impl Watched {
         }
     }
 
+    /// What the picture itself tells: its trouble, if it has one. Events wait for [`Watched::noticed`].
+    pub fn see(&mut self, frame: &Frame) -> Option<Trouble> {
+        let sight = self.sight.as_mut()?;
+        self.newest = Some((frame.at, frame.taken));
+        for change in sight.see(frame) {
+            self.noticed.extend(self.pipeline.notice(&change, frame.at, frame.taken));
+        }
+        sight.trouble()
+    }
+
+    /// Takes the events that [`Watched::see`] has left.
+    pub fn noticed(&mut self) -> Vec<Event> {
+        std::mem::take(&mut self.noticed)
+    }
+
+    /// Ends all that is open.
+    pub fn finish(&mut self) -> Vec<Event> {
+        let mut events = self.noticed();
+        if let Some((sight, (at, taken))) = self.sight.as_mut().zip(self.newest) {
+            let changes = sight.finish();
+            events.extend(changes.iter().flat_map(|change| self.pipeline.notice(change, at, taken)));
+        }
+        events.extend(self.pipeline.finish());
+        events
+    }
+
     pub fn step(&mut self, detections: &Detections) -> Vec<Event> {
         self.processed += 1;
-        let events = self.pipeline.step(detections);
+        let mut events = self.noticed();
+        events.extend(self.pipeline.step(detections));
         self.minute.add(detections.taken, self.pipeline.present());
         events
     }

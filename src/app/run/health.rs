@@ -46,6 +46,8 @@ pub(super) struct Frames {
     pub dropped: u64,
     pub saved: u64,
     pub failed: u64,
+    /// Time in which nothing could be seen.
+    pub blind: Span,
 }
 
 impl Meters {
@@ -141,6 +143,7 @@ impl CameraMeter {
             dropped: frames.dropped,
             saved: frames.saved,
             failed: frames.failed,
+            blind_s: (frames.blind.secs_f64() * 10.0).round() / 10.0,
             stage_ms,
         };
         *self = CameraMeter { before: (frames.came, frames.processed), ..CameraMeter::default() };

@@ -13,6 +13,7 @@ use crate::infer::{Detector, Stages};
 use crate::link::topics::{self, Topics};
 use crate::mailbox::Mailboxes;
 use crate::platform::clock;
+use crate::sight::Trouble;
 use crate::store::{Batch, Store};
 use crate::time::{Span, Stopwatch};
 use anyhow::Result;
@@ -84,6 +85,11 @@ impl Lane {
         {
             warn!(camera = %camera.id, error = format!("{error:#}"), "No snapshot could be made.");
         }
+        let trouble = camera.see(&frame);
+        self.board.trouble(index, trouble.map(Trouble::reason));
+        if trouble.is_some_and(Trouble::withholds) {
+            return None;
+        }
         let mut stages = Stages::default();
         let tracks = camera.pipeline.tracks();
         match gate::look(&mut **self.detector.as_mut()?, camera.gate.as_mut(), &frame, tracks, &mut stages) {
@@ -150,11 +156,11 @@ impl Lane {
         for (index, camera) in &mut self.cameras {
             camera.pipeline.set_clock_trusted(trusted);
             camera.publish(&self.topics, &self.outlet);
-            let (status, came) = self.board.look(*index);
+            let (status, came, blind) = self.board.look(*index);
             let payload = topics::camera_status(status.state, &status.reason, status.since);
             self.outlet.retain(&self.topics.camera_status(&camera.id), payload.as_bytes(), QoS::AtLeastOnce);
             let (processed, dropped) = (camera.processed, self.mail.dropped(*index));
-            let frames = Frames { came, processed, dropped, saved: camera.saved, failed: camera.failed };
+            let frames = Frames { came, processed, dropped, saved: camera.saved, failed: camera.failed, blind };
             cameras.push((camera.id.clone(), status, frames));
         }
         if !self.store.write(Batch::default())?.is_empty() {
@@ -168,12 +174,17 @@ impl Lane {
         Ok(())
     }
 
-    /// What a camera had open when it fell silent ends, or a rule would stay on as long as the cable is out.
+    /// What a camera had open when it fell silent ends, or a rule would stay on as long as the cable is out. What a
+    /// blind one told of itself is recorded, since no detection follows that would take it along.
     fn end_silent(&mut self) -> Result<()> {
-        let silent: Vec<usize> = self.cameras.keys().copied().filter(|index| self.board.is_silent(*index)).collect();
-        for index in silent {
+        for index in self.cameras.keys().copied().collect::<Vec<_>>() {
             let Some(camera) = self.cameras.get_mut(&index) else { continue };
-            let events = camera.end_for_silence();
+            let mut events = camera.noticed();
+            if self.board.is_silent(index) {
+                events.extend(camera.end_for_silence());
+            } else if events.is_empty() {
+                continue;
+            }
             let batch = Batch { events, lines: camera.changed_lines(), minutes: camera.minutes() };
             self.record(index, batch)?;
         }
@@ -183,7 +194,7 @@ impl Lane {
     /// Ends what one camera has open and records it.
     pub fn end(&mut self, index: usize) -> Result<()> {
         let Some(camera) = self.cameras.get_mut(&index) else { return Ok(()) };
-        let events = camera.pipeline.finish();
+        let events = camera.finish();
         let batch = Batch { events, lines: camera.changed_lines(), minutes: camera.last_minute() };
         self.record(index, batch)
     }

@@ -196,7 +196,7 @@ impl Appliance {
             if config.enabled { (CameraState::Down, "starting") } else { (CameraState::Disabled, "by configuration") };
         let index = self.lane.board.add(state, reason);
         self.lane.mail.add();
-        let mut camera = Watched::new(plan, &earlier, &lately, self.started);
+        let mut camera = Watched::new(plan, config.sight(name), &earlier, &lately, self.started);
         camera.gate = config.motion_gate.unwrap_or(config.source.is_live()).then(Gate::default);
         self.lane.cameras.insert(index, camera);
         let stop = Stop::new();

@@ -5,6 +5,7 @@ use super::{Appliance, Outcome, Verb};
 use crate::config::{self, CameraChange, Change, Config};
 use crate::ids::{CameraId, LineId, RuleId, ZoneId};
 use crate::link::{Command, Site, SiteCamera};
+use crate::sight::Trouble;
 use crate::store::Batch;
 use anyhow::{Result, bail};
 use embedded_svc::mqtt::client::QoS;
@@ -126,7 +127,10 @@ impl Appliance {
 
     fn describe(&self, name: &str) -> Result<SiteCamera> {
         let plan = self.config.camera_plan(Some(name))?;
-        let kinds: BTreeSet<&str> = plan.rules.values().map(|rule| rule.kind()).collect();
+        let mut kinds: BTreeSet<&str> = plan.rules.values().map(|rule| rule.kind()).collect();
+        if self.config.camera.get(name).is_some_and(|camera| camera.sight(name).is_some()) {
+            kinds.extend(Trouble::ALL.map(Trouble::kind));
+        }
         Ok(SiteCamera {
             camera: plan.camera.clone(),
             classes: expected_classes(&plan).into_iter().collect(),
