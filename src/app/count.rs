@@ -4,10 +4,10 @@
 
 mod annotate;
 
-use crate::app::film::{Pace, run_film};
+use crate::app::film::{Eye, Pace, run_film};
 use crate::bad_input;
-use crate::capture;
 use crate::capture::recorded::{Header, TrackWriter};
+use crate::capture::{self, View};
 use crate::config::{self, Config, ModelConfig};
 use crate::infer;
 use crate::pipeline::{CameraPlan, Pipeline};
@@ -85,10 +85,13 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let time_zone = plan.time_zone.clone();
     let mut pipeline = Pipeline::new(plan);
     let mut tally = Tally::default();
+    let camera = config.as_ref().and_then(|config| config.camera(args.camera.as_deref()));
+    // What is in the film is counted, also where it was cut from one place to another.
+    let mut eye = Eye { view: View::new(camera.map(|(_, camera)| camera.view()).unwrap_or_default()), sight: None };
     let pace = Pace { every: args.every, start, motion_gate: args.motion_gate };
     // An end by force would leave half a film beside its place.
     let stop = Stop::on_signals().context("cannot listen for signals")?;
-    let (length, outcome) = run_film(&mut *detector, &mut film, &mut pipeline, pace, |step| {
+    let (length, outcome) = run_film(&mut *detector, &mut film, &mut eye, &mut pipeline, pace, |step| {
         ensure!(!stop.is_set(), "interrupted");
         tally.events(step.events);
         let Some((frame, seen)) = step.seen else { return Ok(()) };

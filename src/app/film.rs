@@ -3,13 +3,14 @@
 //!
 //! Absent on purpose: pacing and dropping. A film that runs as a camera is `run`'s business.
 
-use crate::capture::Film;
+use crate::capture::{Film, View};
 use crate::detection::Detections;
 use crate::event::Event;
 use crate::frame::Frame;
-use crate::infer::gate::{self, Gate, Sight};
+use crate::infer::gate::{self, Gate, Looked};
 use crate::infer::{Detector, Stages};
 use crate::pipeline::Pipeline;
+use crate::sight::{Sight, Trouble};
 use crate::time::{MediaTime, WallTime};
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -32,9 +33,19 @@ impl Default for Pace {
     }
 }
 
+/// Whose film it is, as far as that is said.
+#[derive(Debug, Default)]
+pub struct Eye {
+    /// The film is seen as the camera is.
+    pub view: View,
+    /// Watches over the camera's own health.
+    pub sight: Option<Sight>,
+}
+
 /// What there is to look at after one frame that was detected on, and once more when the film is over.
 pub struct Step<'a> {
-    /// `None` in the last step, which ends what was still open.
+    /// `None` in the last step, which ends what was still open, and where the picture itself tells that nothing in it
+    /// is to be counted.
     pub seen: Option<(&'a Frame, &'a Detections)>,
     pub pipeline: &'a Pipeline,
     pub events: &'a [Event],
@@ -55,6 +66,7 @@ pub struct Length {
 pub fn run_film(
     detector: &mut dyn Detector,
     film: &mut Film,
+    eye: &mut Eye,
     pipeline: &mut Pipeline,
     pace: Pace,
     mut each: impl FnMut(Step<'_>) -> anyhow::Result<()>,
@@ -62,6 +74,7 @@ pub fn run_film(
     let bar = progress_bar(film.frames());
     let mut length = Length::default();
     let mut gate = pace.motion_gate.then(Gate::default);
+    let mut newest = None;
     let mut through = || -> anyhow::Result<()> {
         while let Some(mut frame) = film.next_frame()? {
             bar.inc(1);
@@ -73,19 +86,34 @@ pub fn run_film(
             if let Some(start) = pace.start {
                 frame.taken = start + (frame.at - MediaTime::ZERO);
             }
+            let frame = eye.view.apply(frame);
+            let mut events = Vec::new();
+            if let Some(sight) = &mut eye.sight {
+                let changes = sight.see(&frame);
+                newest = Some((frame.at, frame.taken));
+                events.extend(changes.iter().flat_map(|change| pipeline.notice(change, frame.at, frame.taken)));
+                if sight.trouble().is_some_and(Trouble::withholds) {
+                    each(Step { seen: None, pipeline, events: &events })?;
+                    continue;
+                }
+            }
             let tracks = pipeline.tracks();
-            let Sight { found: detections, is_new } =
+            let Looked { found: detections, is_new } =
                 gate::look(detector, gate.as_mut(), &frame, tracks, &mut Stages::default())
                     .with_context(|| format!("cannot detect on frame {place} of the film"))?;
             length.looks += u64::from(is_new);
-            let events = pipeline.step(&detections);
+            events.extend(pipeline.step(&detections));
             each(Step { seen: Some((&frame, &detections)), pipeline, events: &events })?;
         }
         Ok(())
     };
     let outcome = through();
     bar.finish_and_clear();
-    let events = pipeline.finish();
+    let mut events = Vec::new();
+    if let (Some(sight), Some((at, taken))) = (&mut eye.sight, newest) {
+        events.extend(sight.finish().iter().flat_map(|change| pipeline.notice(change, at, taken)));
+    }
+    events.extend(pipeline.finish());
     let last = each(Step { seen: None, pipeline, events: &events });
     (length, outcome.and(last))
 }

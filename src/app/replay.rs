@@ -2,10 +2,10 @@
 //! output. The same input and configuration give the same bytes, on every board if the input is a track log.
 
 use crate::app::BadInput;
-use crate::app::film::{Pace, run_film};
+use crate::app::film::{Eye, Pace, run_film};
 use crate::bad_input;
-use crate::capture;
 use crate::capture::recorded::{Header, TrackLog, TrackWriter};
+use crate::capture::{self, View};
 use crate::config::{self, Config};
 use crate::event::{Envelope, Event, to_json};
 use crate::infer;
@@ -21,7 +21,7 @@ use std::process::ExitCode;
 pub struct Args {
     /// A film, or a track log that `--tracks-out` has written.
     input: PathBuf,
-    /// Lines, zones and rules; its sources are ignored.
+    /// View, lines, zones and rules; its sources are ignored.
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
     /// Whose lines, zones and rules, where the configuration has several cameras.
@@ -115,8 +115,13 @@ fn replay_film(
     let began = start.or(film.recorded()).unwrap_or(WallTime::EPOCH);
     let mut copy = tracks_out(args, &plan, detector.model(), began)?;
     let mut pipeline = Pipeline::new(plan);
+    let camera = config.camera(args.camera.as_deref());
+    let mut eye = Eye {
+        view: View::new(camera.map(|(_, camera)| camera.view()).unwrap_or_default()),
+        sight: camera.and_then(|(name, camera)| camera.sight(name)),
+    };
     let pace = Pace { start, ..Pace::default() };
-    let (_, outcome) = run_film(&mut *detector, &mut film, &mut pipeline, pace, |step| {
+    let (_, outcome) = run_film(&mut *detector, &mut film, &mut eye, &mut pipeline, pace, |step| {
         if let (Some(copy), Some((_, seen))) = (&mut copy, step.seen) {
             copy.write(seen)?;
         }

@@ -15,6 +15,7 @@ mod folder;
 pub mod recorded;
 pub mod usb;
 mod usb_picture;
+mod view;
 
 use crate::frame::Frame;
 use crate::problems::Problems;
@@ -32,6 +33,7 @@ pub use file::FileConfig;
 pub use folder::FolderConfig;
 pub use recorded::RecordedConfig;
 pub use usb::UsbConfig;
+pub use view::{View, ViewConfig, Viewed};
 
 pub trait Source: Send {
     /// Waits for the next frame. `None`: there will be no more, or the stop token is set.

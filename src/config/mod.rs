@@ -11,7 +11,7 @@ mod reload;
 #[cfg(test)]
 mod tests;
 
-use crate::capture::SourceConfig;
+use crate::capture::{SourceConfig, ViewConfig};
 use crate::ids::{CameraId, DeviceId, LineId, RuleId, ZoneId, is_valid_name};
 use crate::pattern::RuleConfig;
 use crate::pipeline::CameraPlan;
@@ -101,6 +101,14 @@ pub struct CameraConfig {
     /// second while somebody is there, every five while nobody is. Without this key it does so for cameras and not for
     /// films, pictures and track logs that play one.
     pub motion_gate: Option<bool>,
+    /// Degrees clockwise by which every picture is turned first: 0, 90, 180 or 270.
+    pub rotate: Option<u16>,
+    /// The part of the turned picture that is looked at: x1, y1, x2, y2 in fractions.
+    pub crop: Option<[f32; 4]>,
+    /// Polygons that are black before anything sees the picture, in fractions of it as it is seen, turned and cut, as
+    /// lines and zones are.
+    #[serde(default)]
+    pub mask: Vec<Vec<[f32; 2]>>,
     /// What of the camera's own health is watched for.
     #[serde(default)]
     pub tamper: TamperConfig,
@@ -117,6 +125,10 @@ fn yes() -> bool {
 }
 
 impl CameraConfig {
+    pub fn view(&self) -> ViewConfig {
+        ViewConfig { rotate: self.rotate, crop: self.crop, mask: self.mask.clone() }
+    }
+
     /// What watches over its sight, if anything does: pictures of a folder need have nothing to do with each other.
     pub fn sight(&self, name: &str) -> Option<Sight> {
         let usual = !matches!(self.source, SourceConfig::Folder(_) | SourceConfig::Recorded(_));
@@ -163,6 +175,7 @@ impl Config {
             let at = format!("camera.{name}");
             check_name(name, &at, problems);
             camera.source.check(&format!("{at}.source"), problems);
+            camera.view().check(&at, problems);
             camera.tamper.check(&format!("{at}.tamper"), problems);
             if let Some(fps) = camera.max_fps {
                 problems.expect(
@@ -205,6 +218,14 @@ impl Config {
             }
         };
         Ok(self.plan_of(name, camera))
+    }
+
+    /// The camera that [`Config::camera_plan`] has the plan of; `None` where it has an error.
+    pub fn camera(&self, name: Option<&str>) -> Option<(&String, &CameraConfig)> {
+        match name {
+            Some(name) => self.camera.get_key_value(name),
+            None => self.camera.iter().next().filter(|_| self.camera.len() == 1),
+        }
     }
 
     fn plan_of(&self, name: &str, camera: &CameraConfig) -> CameraPlan {

@@ -8,7 +8,7 @@ use super::{CameraConfig, Config};
 pub enum CameraChange {
     /// Lines, zones and rules change at a frame boundary; tracks are carried over.
     Rules,
-    /// Source, frame rate, `tamper` or `enabled` changed, or the camera is new or gone.
+    /// Source, view, frame rate, `tamper` or `enabled` changed, or the camera is new or gone.
     Restart,
 }
 
@@ -48,8 +48,8 @@ fn camera_change(old: Option<&CameraConfig>, new: Option<&CameraConfig>) -> Opti
     match (old, new) {
         (Some(old), Some(new)) if old == new => None,
         (Some(old), Some(new))
-            if (&old.source, old.enabled, old.max_fps, &old.tamper)
-                == (&new.source, new.enabled, new.max_fps, &new.tamper) =>
+            if (&old.source, old.enabled, old.max_fps, &old.tamper, old.view())
+                == (&new.source, new.enabled, new.max_fps, &new.tamper, new.view()) =>
         {
             Some(CameraChange::Rules)
         }

@@ -3,6 +3,7 @@ use crate::event::{Envelope, Phase, to_json};
 use crate::geometry::BBox;
 use crate::pattern::story::{Story, check, plan, rule};
 use crate::problems::Problems;
+use crate::sight::Trouble;
 use crate::track::TrackState;
 use expect_test::{Expect, expect};
 use proptest::prelude::*;
@@ -92,6 +93,40 @@ fn a_blind_camera_adds_no_dwell() {
         "0s person 0.3,0.5 | 40s 0.3,0.9\nblind 3s 35s",
         expect![],
     );
+}
+
+#[test]
+fn a_covered_camera_adds_no_dwell_and_says_why() {
+    let mut plan = plan();
+    plan.rules.insert(RuleId::new("visits"), rule("kind=dwell zone=shelf min_dwell_s=0"));
+    plan.rules.insert(RuleId::new("linger"), rule("kind=loitering zone=shelf min_dwell_s=2"));
+    let mut pipeline = Pipeline::new(plan);
+    let stay = |pipeline: &mut Pipeline, from: i64, until: i64| {
+        let events = (from..until).map(|i| observe(pipeline, ms(100 * i), &[walker(1, ms(100 * i), 0.3, 0.4)]));
+        told(&events.flatten().collect::<Vec<_>>())
+    };
+    let change = |trouble, since, until: Option<i64>| Change {
+        trouble,
+        since: ms(since),
+        until: until.map(ms),
+        explain: "words".into(),
+    };
+    assert_eq!(stay(&mut pipeline, 0, 50), ["linger start"]);
+    let blind = pipeline.notice(&change(Trouble::Covered, 5_000, None), ms(15_000), wall(ms(15_000)));
+    assert_eq!(told(&blind), ["linger end", "visits instant", "tamper start"]);
+    assert!(blind[1].explain.contains("stayed 4.9 s"), "{}", blind[1].explain);
+    assert_eq!((blind[2].kind, blind[2].severity), ("camera_covered", Severity::Warning));
+    assert_eq!(blind[2].at, wall(ms(5_000)), "when it began, not when it was believed");
+    assert_eq!(pipeline.present()[&Class::PERSON], 0);
+    let sees = pipeline.notice(&change(Trouble::Covered, 5_000, Some(60_000)), ms(63_000), wall(ms(63_000)));
+    assert_eq!((told(&sees), sees[0].ended_at), (vec!["tamper end".to_string()], Some(wall(ms(60_000)))));
+    assert_eq!(stay(&mut pipeline, 630, 645), [] as [&str; 0]);
+    // The dark hides people, it does not invent them: what is still seen goes on.
+    let dark = pipeline.notice(&change(Trouble::Dark, 64_000, None), ms(64_500), wall(ms(64_500)));
+    assert_eq!(told(&dark), ["tamper start"]);
+    assert_eq!(stay(&mut pipeline, 646, 660), ["linger start"]);
+    let ids: BTreeSet<_> = blind.iter().chain(&sees).chain(&dark).map(|event| event.id.clone()).collect();
+    assert_eq!(ids.len(), 5);
 }
 
 #[test]

@@ -17,6 +17,9 @@ mod grey;
 mod still;
 mod trouble;
 
+#[cfg(test)]
+mod tests;
+
 pub use config::{Sensitivity, TamperConfig};
 pub use grey::Grey;
 pub use trouble::Trouble;

@@ -4,7 +4,7 @@
 use super::board::Board;
 use crate::backoff::Backoff;
 use crate::capture::recorded::Recorded;
-use crate::capture::{self, SourceConfig};
+use crate::capture::{self, SourceConfig, Viewed};
 use crate::config::CameraConfig;
 use crate::detection::Detections;
 use crate::frame::Frame;
@@ -90,7 +90,8 @@ impl Capture {
         if let SourceConfig::Recorded(config) = &self.config.source {
             return self.replay(Recorded::open(config, &self.stop)?, backoff);
         }
-        let mut source = capture::open(&self.config.source, &self.stop)?;
+        let source = capture::open(&self.config.source, &self.stop)?;
+        let mut source = Viewed::wrap(source, self.config.view());
         info!(camera = self.name, source = source.describe(), "Camera open.");
         let opened = clock.elapsed();
         let shortest = Span::from_secs_f64(self.config.max_fps.map_or(0.0, |fps| 1.0 / fps));
