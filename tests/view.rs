@@ -165,7 +165,8 @@ fn a_film_is_counted_as_its_camera_sees_it() {
         return;
     }
     let people = |film: &str, keys: &str| -> u64 {
-        let head = "schema = 1\ndevice = { id = \"till\" }\n[camera.door]\nsource = { kind = \"file\", path = \"none\" }\n";
+        let head =
+            "schema = 1\ndevice = { id = \"till\" }\n[camera.door]\nsource = { kind = \"file\", path = \"none\" }\n";
         desk.put("view.toml", format!("{head}{keys}\n"));
         let outcome = desk.run(&format!("count {film} --config view.toml --every 3 --json -"));
         outcome.is_fine(keys);

@@ -198,7 +198,7 @@ fn draw(mask: &Polygon, width: usize, height: usize, black: &mut [bool]) {
                 let inside = (left..=right).contains(&a.x) && (top..=bottom).contains(&a.y);
                 inside || (0..4).any(|i| segments_cross(at[i], at[(i + 1) % 4], *a, *b))
             };
-            black[y * width + x] |= at.iter().any(|p| mask.contains(*p)) || near.iter().any(|edge| touches(&edge));
+            black[y * width + x] |= at.iter().any(|p| mask.contains(*p)) || near.iter().any(touches);
         }
     }
 }
