@@ -20,7 +20,7 @@ fn planes(width: u32, height: u32) -> Yuv420 {
 
 fn seen(config: ViewConfig, picture: Picture) -> Picture {
     let frame = Frame { index: 0, at: MediaTime::ZERO, taken: WallTime::EPOCH, picture };
-    View::new(config).apply(frame).picture
+    View::new(config).apply(frame).unwrap().picture
 }
 
 fn seen_planes(config: ViewConfig, yuv: Yuv420) -> Yuv420 {
@@ -59,7 +59,7 @@ proptest! {
         let (cw, ch) = Yuv420::chroma_size(width, height);
         let picture = Yuv420 { u: vec![128; (cw * ch) as usize], v: vec![128; (cw * ch) as usize], ..picture };
         let rgb = seen(turned(90 * quarter), Picture::Rgb(Arc::new(picture.to_rgb())));
-        prop_assert_eq!(&*rgb.to_rgb(), &seen_planes(turned(90 * quarter), picture).to_rgb());
+        prop_assert_eq!(&*rgb.to_rgb().unwrap(), &seen_planes(turned(90 * quarter), picture).to_rgb());
     }
 
     #[test]
@@ -73,7 +73,7 @@ proptest! {
         prop_assert!(masked.is_consistent());
         let area = Polygon::new(mask.iter().map(|[x, y]| Point::new(*x, *y)).collect());
         let (w, h) = (masked.width, masked.height);
-        let rgb = seen(config, Picture::Rgb(Arc::new(planes(width, height).to_rgb()))).to_rgb();
+        let rgb = seen(config, Picture::Rgb(Arc::new(planes(width, height).to_rgb()))).to_rgb().unwrap();
         for i in 0..w * h {
             let (x, y) = (i % w, i / w);
             // Anywhere in the pixel, not only at its middle.

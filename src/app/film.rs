@@ -86,7 +86,7 @@ pub fn run_film(
             if let Some(start) = pace.start {
                 frame.taken = start + (frame.at - MediaTime::ZERO);
             }
-            let frame = eye.view.apply(frame);
+            let frame = eye.view.apply(frame)?;
             let mut events = Vec::new();
             if let Some(sight) = &mut eye.sight {
                 let changes = sight.see(&frame);

@@ -82,15 +82,20 @@ impl View {
     }
 
     /// The frame as it is to be seen.
-    pub fn apply(&mut self, mut frame: Frame) -> Frame {
+    ///
+    /// # Errors
+    /// It is still compressed and its data is broken: nothing of it may be seen.
+    pub fn apply(&mut self, mut frame: Frame) -> Result<Frame> {
         if !self.config.is_plain() {
-            frame.picture = self.see(frame.picture);
+            // At full size, whoever looks: a mask must not depend on it.
+            frame.picture = self.see(frame.picture.decoded(frame.picture.size())?);
         }
-        frame
+        Ok(frame)
     }
 
     fn see(&mut self, picture: Picture) -> Picture {
         match picture {
+            Picture::Encoded(_) => unreachable!("it has just been decoded"),
             Picture::Yuv420(yuv) => {
                 let mut seen = self.turn_and_cut_planes(&yuv);
                 let black = self.black(seen.width, seen.height);
@@ -247,22 +252,42 @@ impl Turn {
     }
 }
 
+/// Broken pictures in a row that are taken for noise on the cable.
+const MAX_BROKEN: u32 = 30;
+
 /// A source seen through a [`View`].
 pub struct Viewed {
     source: Box<dyn Source>,
     view: View,
+    broken: u32,
 }
 
 impl Viewed {
     /// The source itself where there is nothing to change.
     pub fn wrap(source: Box<dyn Source>, config: ViewConfig) -> Box<dyn Source> {
-        if config.is_plain() { source } else { Box::new(Viewed { source, view: View::new(config) }) }
+        if config.is_plain() { source } else { Box::new(Viewed { source, view: View::new(config), broken: 0 }) }
     }
 }
 
 impl Source for Viewed {
     fn next_frame(&mut self) -> Result<Option<Frame>> {
-        Ok(self.source.next_frame()?.map(|frame| self.view.apply(frame)))
+        loop {
+            let Some(frame) = self.source.next_frame()? else { return Ok(None) };
+            match self.view.apply(frame) {
+                Ok(frame) => {
+                    self.broken = 0;
+                    return Ok(Some(frame));
+                }
+                Err(error) => {
+                    self.broken += 1;
+                    if self.broken >= MAX_BROKEN {
+                        return Err(
+                            error.context(format!("{}: {MAX_BROKEN} broken pictures in a row", self.describe()))
+                        );
+                    }
+                }
+            }
+        }
     }
 
     fn describe(&self) -> String {

@@ -76,7 +76,7 @@ pub fn look(
     frame: &Frame,
     tracks: &[Track],
     stages: &mut Stages,
-) -> Result<Sight> {
+) -> Result<Looked> {
     let mut meter = Meter::start();
     // Once for both; what a compressed picture is decoded to is for neither people nor disk.
     let small = Frame { picture: frame.picture.decoded(detector.enough(frame.picture.size()))?, ..frame.clone() };
@@ -84,7 +84,7 @@ pub fn look(
     let Some(gate) = gate else {
         let found = detector.detect_timed(&small, stages)?;
         stages.decode = decode;
-        return Ok(Sight { found, is_new: true });
+        return Ok(Looked { found, is_new: true });
     };
     let is_open = gate.is_open(&Grey::of(&small.picture, motion::WIDTH)?, frame.at, tracks);
     let cost = meter.lap();
@@ -92,12 +92,12 @@ pub fn look(
         gate.looked(&detector.detect_timed(&small, stages)?);
     }
     (stages.decode, stages.gate) = (decode, cost);
-    Ok(Sight { found: gate.carry(frame), is_new: is_open })
+    Ok(Looked { found: gate.carry(frame), is_new: is_open })
 }
 
 /// What there is in a frame.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Sight {
+pub struct Looked {
     pub found: Detections,
     /// The network has looked; otherwise it was spared.
     pub is_new: bool,

@@ -18,9 +18,11 @@ impl Grey {
     /// Each pixel is the mean of a square of the picture; a rest of columns and rows that fills no square is left out.
     /// `None` for a picture of which nothing is left.
     pub fn of(picture: &Picture) -> Option<Self> {
-        match picture {
-            Picture::Yuv420(yuv) => Self::of_luma(yuv),
-            Picture::Rgb(rgb) => Self::of_rgb(rgb),
+        // A broken picture is told by whoever looks for people on it.
+        match picture.decoded((WIDTH as u32, 1)).ok()? {
+            Picture::Yuv420(yuv) => Self::of_luma(&yuv),
+            Picture::Rgb(rgb) => Self::of_rgb(&rgb),
+            Picture::Encoded(_) => unreachable!("it has just been decoded"),
         }
     }
 

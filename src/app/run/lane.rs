@@ -8,7 +8,7 @@ use super::health::{Frames, Meters};
 use super::outlet::Outlet;
 use crate::detection::Detections;
 use crate::event::Event;
-use crate::infer::gate::{self, Sight};
+use crate::infer::gate::{self, Looked};
 use crate::infer::{Detector, Stages};
 use crate::link::topics::{self, Topics};
 use crate::mailbox::Mailboxes;
@@ -93,7 +93,7 @@ impl Lane {
         let mut stages = Stages::default();
         let tracks = camera.pipeline.tracks();
         match gate::look(&mut **self.detector.as_mut()?, camera.gate.as_mut(), &frame, tracks, &mut stages) {
-            Ok(Sight { found, is_new }) => {
+            Ok(Looked { found, is_new }) => {
                 camera.failed_in_a_row = 0;
                 camera.saved += u64::from(!is_new);
                 self.meters.of(&camera.id).looked(&stages, is_new);
