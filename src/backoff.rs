@@ -18,11 +18,17 @@ impl Default for Backoff {
 }
 
 impl Backoff {
-    /// After a failure: what to wait, three to five quarters of the plan.
+    /// After a failure: what to wait, three to five quarters of the plan and at most a minute.
     pub fn wait(&mut self) -> Span {
         let planned = self.next;
         self.next = (planned + planned).min(LONGEST);
-        Span::from_secs_f64(planned.secs_f64() * (0.75 + 0.5 * fastrand::f64()))
+        Span::from_secs_f64(planned.secs_f64() * (0.75 + 0.5 * fastrand::f64())).min(LONGEST)
+    }
+
+    /// After a failure that asking again soon would make worse.
+    pub fn longest(&mut self) -> Span {
+        self.next = LONGEST;
+        self.wait()
     }
 
     /// After a success.

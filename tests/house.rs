@@ -55,7 +55,7 @@ const CELLAR_ROOMS: &[&str] = &["detection", "event", "fact", "frame", "geometry
 const DOORS: &[(&str, &[&str], &str)] = &[
     ("nokhwa", &["capture/usb/find.rs"], "devices are found in one file"),
     ("v4l", &["capture/usb/device.rs"], "V4L2 devices enter through one file"),
-    ("retina", &["capture/rtsp.rs"], "RTSP enters through one file"),
+    ("retina", &["capture/rtsp/client.rs"], "RTSP enters through one file"),
     ("openh264", &["capture/decode/", "capture/encode/"], "codecs have their own folders"),
     ("turbojpeg", &["capture/decode/"], "codecs have their own folders"),
     ("rumqttc", &["platform/mqtt.rs"], "the MQTT client can be exchanged behind platform/"),

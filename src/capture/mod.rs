@@ -5,14 +5,17 @@
 //! asked to stop; it never retries by itself, that is the one loop in `app::run`. A track log ([`recorded`]) holds
 //! what a detector saw and no pictures, so it is no [`Source`] and has its own door.
 //!
-//! Absent: dropping frames (the mailbox does that), and sources by network.
+//! Absent: dropping frames (the mailbox does that).
 
+mod address;
+mod back;
 pub mod csi;
 mod decode;
 mod encode;
 mod file;
 mod folder;
 pub mod recorded;
+mod rtsp;
 pub mod usb;
 mod usb_picture;
 mod view;
@@ -26,12 +29,15 @@ use serde::Deserialize;
 use std::fmt;
 use std::path::Path;
 
+pub use address::{Address, Login};
+pub use back::{Refused, Wake, wait_until_back};
 pub use csi::CsiConfig;
 pub use decode::{Film, Still, h264, jpeg, open_video, read_picture};
 pub use encode::FilmWriter;
 pub use file::FileConfig;
 pub use folder::FolderConfig;
 pub use recorded::RecordedConfig;
+pub use rtsp::{RtspConfig, Transport};
 pub use usb::UsbConfig;
 pub use view::{View, ViewConfig, Viewed};
 
@@ -58,6 +64,8 @@ pub enum SourceConfig {
     Usb(UsbConfig),
     /// A camera on the ribbon cable of a Raspberry Pi, through its program `rpicam-vid`.
     Csi(CsiConfig),
+    /// A network camera (RTSP).
+    Rtsp(RtspConfig),
     /// A track log that plays like a camera; nothing is detected, since it was before.
     Recorded(RecordedConfig),
 }
@@ -73,6 +81,7 @@ pub fn open(config: &SourceConfig, stop: &Stop) -> Result<Box<dyn Source>> {
         SourceConfig::Folder(config) => Box::new(folder::FolderSource::open(config, stop)?),
         SourceConfig::Usb(config) => Box::new(usb::UsbSource::open(config, stop)?),
         SourceConfig::Csi(config) => Box::new(csi::CsiSource::open(config, stop)?),
+        SourceConfig::Rtsp(config) => Box::new(rtsp::RtspSource::open(config, stop)?),
         SourceConfig::Recorded(config) => bail!("{} is a track log and holds no pictures", config.path.display()),
     })
 }
@@ -84,6 +93,7 @@ impl SourceConfig {
             SourceConfig::Folder(config) => config.check(at, problems),
             SourceConfig::Usb(config) => config.check(at, problems),
             SourceConfig::Csi(config) => config.check(at, problems),
+            SourceConfig::Rtsp(config) => config.check(at, problems),
             SourceConfig::Recorded(config) => config.check(at, problems),
         }
     }
@@ -97,15 +107,13 @@ impl SourceConfig {
             SourceConfig::File(config) => config.path = folder.join(&config.path),
             SourceConfig::Folder(config) => config.path = folder.join(&config.path),
             SourceConfig::Recorded(config) => config.path = folder.join(&config.path),
+            SourceConfig::Rtsp(config) => {
+                if let Some(path) = &mut config.password_file {
+                    *path = folder.join(&path);
+                }
+            }
             // A device is no file of ours.
             SourceConfig::Usb(_) | SourceConfig::Csi(_) => {}
-        }
-    }
-    /// Whether the camera is plugged in; `None` where only opening it tells.
-    pub fn is_there(&self) -> Option<bool> {
-        match self {
-            SourceConfig::Usb(config) => Some(config.is_there()),
-            _ => None,
         }
     }
 }
@@ -118,6 +126,7 @@ impl fmt::Display for SourceConfig {
             SourceConfig::Folder(config) => write!(f, "pictures in {}", config.path.display()),
             SourceConfig::Usb(config) => write!(f, "USB camera {}", config.device),
             SourceConfig::Csi(config) => write!(f, "CSI camera {}", config.camera),
+            SourceConfig::Rtsp(config) => write!(f, "RTSP camera {}", config.url),
             SourceConfig::Recorded(config) => write!(f, "track log {}", config.path.display()),
         }
     }

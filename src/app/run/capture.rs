@@ -4,7 +4,7 @@
 use super::board::Board;
 use crate::backoff::Backoff;
 use crate::capture::recorded::Recorded;
-use crate::capture::{self, SourceConfig, Viewed};
+use crate::capture::{self, Refused, SourceConfig, Viewed, Wake};
 use crate::config::CameraConfig;
 use crate::detection::Detections;
 use crate::frame::Frame;
@@ -22,9 +22,6 @@ pub(super) enum Look {
     /// A recording has been looked at before.
     Seen(Detections),
 }
-
-/// How often to look whether a camera was plugged in.
-const LOOK: Span = Span::from_millis(500);
 
 #[derive(Clone)]
 pub(super) struct Capture {
@@ -54,34 +51,18 @@ impl Capture {
                 }
                 Err(error) => {
                     let reason = format!("{error:#}");
-                    let wait = backoff.wait();
+                    let refused = error.chain().any(|cause| cause.is::<Refused>());
+                    let wait = if refused { backoff.longest() } else { backoff.wait() };
                     warn!(camera = self.name, error = reason, retry_s = wait.secs_f64(), "Camera lost, will reopen.");
                     self.board.down(self.index, &reason);
-                    if self.rest(wait, &mut backoff) {
-                        return;
+                    match capture::wait_until_back(&self.config.source, wait, &self.stop) {
+                        Wake::Stopped => return,
+                        Wake::Back => backoff.reset(),
+                        Wake::Due => {}
                     }
                 }
             }
         }
-    }
-
-    /// Waits before the next try, but no longer than until a camera that was unplugged is plugged in again. True if
-    /// stopped.
-    fn rest(&self, wait: Span, backoff: &mut Backoff) -> bool {
-        let clock = Stopwatch::start();
-        let mut was_there = self.config.source.is_there();
-        while was_there.is_some() && clock.elapsed() < wait {
-            if self.stop.wait(LOOK.min(wait - clock.elapsed())) {
-                return true;
-            }
-            let is_there = self.config.source.is_there();
-            if (was_there, is_there) == (Some(false), Some(true)) {
-                backoff.reset();
-                return false;
-            }
-            was_there = is_there;
-        }
-        self.stop.wait(wait - clock.elapsed())
     }
 
     /// From opening to the end or the first error. Film time goes on from one opening to the next by the clock,

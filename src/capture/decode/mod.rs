@@ -16,7 +16,7 @@ mod mp4;
 mod mp4_film;
 mod rotate;
 mod samples;
-mod sps;
+pub(super) mod sps;
 mod still;
 
 use crate::frame::{Frame, Picture};
@@ -159,7 +159,7 @@ fn looks_like_text(head: &[u8]) -> bool {
 }
 
 /// The error completes the sentence "FILE …".
-fn check_size(width: u32, height: u32) -> Result<()> {
+pub(super) fn check_size(width: u32, height: u32) -> Result<()> {
     if width == 0 || height == 0 {
         bail!("has pictures without a pixel ({width}x{height})");
     }

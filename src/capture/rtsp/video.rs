@@ -1,0 +1,128 @@
+//! Access units to pictures, in this process. What cannot be decoded is lost with everything up to the next keyframe;
+//! the parameter sets before a keyframe say when a camera changes its size, and the decoder begins anew with it.
+
+use super::queue::{AccessUnit, Codec};
+use crate::capture::decode::h264::{H264, Stamp};
+use crate::capture::decode::{check_size, sps};
+use crate::capture::usb_picture::{self, Kind};
+use crate::frame::{Frame, Picture};
+use crate::time::{MediaTime, WallTime};
+use anyhow::{Context as _, Result, bail};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Pictures that a decoder may hold back (the most that H.264 allows).
+const MOST_INSIDE: usize = 16;
+
+/// Broken ones in a row that are taken for noise on the way.
+const MAX_BROKEN: u32 = 250;
+
+#[derive(Default)]
+pub struct Video {
+    h264: Option<H264>,
+    /// The sequence parameter set the decoder began with.
+    sps: Vec<u8>,
+    /// Of access units that went in: which, and when taken.
+    inside: BTreeMap<i64, (u64, WallTime)>,
+    /// After a loss, until the next keyframe.
+    waits: bool,
+    broken: u32,
+}
+
+impl Video {
+    /// `None`: it needs more, or this one is lost.
+    ///
+    /// # Errors
+    /// Nothing will come of this stream.
+    pub fn decode(&mut self, codec: Codec, unit: AccessUnit) -> Result<Option<Frame>> {
+        let shown = match codec {
+            Codec::Jpeg => usb_picture::decode(Kind::Mjpeg, (0, 0), &unit.data)
+                .map(|picture| Some(Frame { index: unit.index, at: unit.at, taken: unit.taken, picture })),
+            Codec::H264 => {
+                if unit.is_keyframe {
+                    self.begin(&unit.data)?;
+                    self.waits = false;
+                }
+                if self.waits {
+                    return Ok(None);
+                }
+                self.h264(&unit)
+            }
+            Codec::H265 => bail!("H.265 is not decoded in this process"),
+        };
+        match shown {
+            Ok(shown) => {
+                self.broken = 0;
+                Ok(shown)
+            }
+            Err(error) => {
+                self.broken += 1;
+                self.waits = true;
+                if self.broken >= MAX_BROKEN {
+                    return Err(error.context(format!("{} broken pictures in a row", self.broken)));
+                }
+                Ok(None)
+            }
+        }
+    }
+
+    fn begin(&mut self, data: &[u8]) -> Result<()> {
+        let Some(nal) = nal_units(data).find(|nal| nal.first().is_some_and(|header| header & 0x1f == 7)) else {
+            return Ok(());
+        };
+        if self.h264.is_some() && nal == self.sps {
+            return Ok(());
+        }
+        let sps = sps::parse(nal).context("its H.264 header cannot be read")?;
+        check_size(sps.width, sps.height)?;
+        if !sps.openh264_can {
+            bail!(
+                "it sends H.264 of a kind that is rare ({}x{}), baseline, main or high profile is expected",
+                sps.width,
+                sps.height
+            );
+        }
+        self.h264 = Some(H264::new(sps.full_range)?);
+        self.sps = nal.to_vec();
+        self.inside.clear();
+        Ok(())
+    }
+
+    fn h264(&mut self, unit: &AccessUnit) -> Result<Option<Frame>> {
+        // Before the first keyframe.
+        let Some(decoder) = &mut self.h264 else { return Ok(None) };
+        let shown = unit.at.micros();
+        let out = decoder.decode(&unit.data, Stamp { shown, duration: 0 })?;
+        self.inside.insert(shown, (unit.index, unit.taken));
+        while self.inside.len() > MOST_INSIDE {
+            self.inside.pop_first();
+        }
+        let Some((_, picture)) = out else { return Ok(None) };
+        // Pictures come out sorted, so the earliest is the one.
+        let Some((at, (index, taken))) = self.inside.pop_first() else { return Ok(None) };
+        Ok(Some(Frame { index, at: MediaTime::from_micros(at), taken, picture: Picture::Yuv420(Arc::new(picture)) }))
+    }
+}
+
+/// Annex B: what stands between start codes.
+fn nal_units(data: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let starts: Vec<usize> = data.windows(3).enumerate().filter(|(_, w)| *w == [0, 0, 1]).map(|(i, _)| i).collect();
+    let ends: Vec<usize> = starts.iter().skip(1).copied().chain([data.len()]).collect();
+    starts.into_iter().zip(ends).map(move |(start, end)| {
+        let nal = &data[start + 3..end];
+        // Of the next start code's zeros; no NAL unit ends with one.
+        &nal[..nal.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1)]
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nal_units_stand_between_start_codes() {
+        let found: Vec<&[u8]> = nal_units(&[0, 0, 0, 1, 0x67, 5, 0, 0, 0, 1, 0x68, 0, 0, 1, 0x65, 9]).collect();
+        assert_eq!(found, [&[0x67, 5][..], &[0x68], &[0x65, 9]]);
+        assert_eq!(nal_units(&[1, 2]).count(), 0);
+    }
+}

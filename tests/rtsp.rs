@@ -1,0 +1,166 @@
+//! RTSP cameras, by a real server: what plays, what is refused in words, and how an outage ends.
+
+mod rtsp_server;
+
+use rtsp_server::Server;
+use rustix::process::Signal;
+use std::time::{Duration, Instant};
+use watchpost::capture::{self, Address, Refused, RtspConfig, Source, SourceConfig, Transport, Wake};
+use watchpost::stop::Stop;
+use watchpost::time::Span;
+
+fn config(url: &str) -> RtspConfig {
+    RtspConfig {
+        url: Address::new(url),
+        transport: Transport::Tcp,
+        user: None,
+        password_file: None,
+        keyframes_only: false,
+    }
+}
+
+fn open(config: RtspConfig) -> anyhow::Result<Box<dyn Source>> {
+    capture::open(&SourceConfig::Rtsp(config), &Stop::new())
+}
+
+#[track_caller]
+fn failure(config: RtspConfig) -> anyhow::Error {
+    match open(config) {
+        Ok(source) => panic!("{} is open", source.describe()),
+        Err(error) => error,
+    }
+}
+
+#[track_caller]
+fn plays(mut source: Box<dyn Source>) {
+    let frames: Vec<_> = (0..20).map(|_| source.next_frame().unwrap().unwrap()).collect();
+    assert!(frames.iter().all(|frame| frame.picture.size() == (320, 240)));
+    assert!(frames.is_sorted_by(|a, b| a.at < b.at && a.index < b.index));
+    // A ball on black: a decoder that gives nothing gives one colour.
+    let rgb = frames[19].picture.to_rgb();
+    assert!(rgb.pixels().any(|p| p.0[0] > 200) && rgb.pixels().any(|p| p.0[0] < 50));
+    let seconds = (frames[19].at - frames[0].at).secs_f64();
+    assert!((0.8..2.0).contains(&seconds), "19 frames at 15 fps took {seconds} s");
+}
+
+#[test]
+fn h264_plays_over_tcp_and_udp() {
+    let Some(server) = Server::start() else { return };
+    plays(open(config(&server.url("h264"))).unwrap());
+    plays(open(RtspConfig { transport: Transport::Udp, ..config(&server.url("h264")) }).unwrap());
+}
+
+#[test]
+fn keyframes_alone_are_one_of_fifteen() {
+    let Some(server) = Server::start() else { return };
+    let mut source = open(RtspConfig { keyframes_only: true, ..config(&server.url("h264")) }).unwrap();
+    let index: Vec<_> = (0..3).map(|_| source.next_frame().unwrap().unwrap().index).collect();
+    assert!(index[2] - index[1] == 15 && index[1] - index[0] == 15, "{index:?}");
+}
+
+#[test]
+fn a_login_is_used_and_a_wrong_one_told_without_the_password() {
+    let Some(server) = Server::start() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, password: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, password).unwrap();
+        Some(path)
+    };
+    let login = |password_file| RtspConfig { user: Some("me".into()), password_file, ..config(&server.url("closed")) };
+    plays(open(login(file("right", "secret\n"))).unwrap());
+    let error = failure(login(file("wrong", "not-that\n")));
+    let text = format!("{error:#} {error:?}");
+    assert!(text.contains("refuses the login") && !text.contains("not-that"), "{text}");
+    assert!(error.chain().any(|cause| cause.is::<Refused>()));
+    let error = failure(config(&server.url("closed")));
+    assert!(format!("{error:#}").contains("wants a login"), "{error:#}");
+}
+
+#[test]
+fn what_is_not_there_is_told_in_words() {
+    let Some(server) = Server::start() else { return };
+    let check = |url: &str, expected: &str| {
+        let text = format!("{:#}", failure(config(url)));
+        assert!(text.contains(expected) && !text.contains('\n'), "{url}: {text}");
+    };
+    check(&server.url("none"), "no such stream (404)");
+    check(&server.url("h265"), "H.265");
+    check("rtsp://127.0.0.1:1/x", "cannot connect");
+    check("rtsp://no-such-host.invalid/x", "cannot connect");
+}
+
+#[test]
+fn a_server_that_is_killed_is_an_error_and_its_return_is_noticed() {
+    let Some(server) = Server::start() else { return };
+    let (port, config) = (server.port, config(&server.url("h264")));
+    let mut source = open(config.clone()).unwrap();
+    assert!(source.next_frame().unwrap().is_some());
+    drop(server);
+    let began = Instant::now();
+    let error = loop {
+        if let Err(error) = source.next_frame() {
+            break error;
+        }
+    };
+    assert!(began.elapsed() < Duration::from_secs(7), "{error:#}");
+    let waiter = {
+        let source = SourceConfig::Rtsp(config.clone());
+        std::thread::spawn(move || capture::wait_until_back(&source, Span::from_millis(60_000), &Stop::new()))
+    };
+    std::thread::sleep(Duration::from_millis(1_000));
+    let _server = Server::at(port).unwrap();
+    let back = Instant::now();
+    assert_eq!(waiter.join().unwrap(), Wake::Back);
+    assert!(open(config).unwrap().next_frame().unwrap().is_some());
+    assert!(back.elapsed() < Duration::from_secs(2), "{:?}", back.elapsed());
+}
+
+#[test]
+fn a_server_that_hangs_is_an_error_after_5_s_and_its_return_is_noticed() {
+    let Some(server) = Server::start() else { return };
+    let config = config(&server.url("h264"));
+    let mut source = open(config.clone()).unwrap();
+    assert!(source.next_frame().unwrap().is_some());
+    server.signal(Signal::STOP);
+    let began = Instant::now();
+    let error = loop {
+        if let Err(error) = source.next_frame() {
+            break error;
+        }
+    };
+    let waited = began.elapsed().as_secs_f64();
+    assert!((4.5..7.0).contains(&waited) && format!("{error:#}").contains("no picture for 5 s"), "{waited} {error:#}");
+    let waiter = {
+        let source = SourceConfig::Rtsp(config.clone());
+        std::thread::spawn(move || capture::wait_until_back(&source, Span::from_millis(60_000), &Stop::new()))
+    };
+    std::thread::sleep(Duration::from_millis(2_500));
+    server.signal(Signal::CONT);
+    let back = Instant::now();
+    assert_eq!(waiter.join().unwrap(), Wake::Back);
+    assert!(open(config).unwrap().next_frame().unwrap().is_some());
+    assert!(back.elapsed() < Duration::from_secs(3), "{:?}", back.elapsed());
+}
+
+#[test]
+fn a_stop_ends_a_wait_at_once() {
+    let Some(server) = Server::start() else { return };
+    let stop = Stop::new();
+    let mut source = capture::open(&SourceConfig::Rtsp(config(&server.url("h264"))), &stop).unwrap();
+    assert!(source.next_frame().unwrap().is_some());
+    server.signal(Signal::STOP);
+    let stopper = std::thread::spawn({
+        let stop = stop.clone();
+        move || {
+            std::thread::sleep(Duration::from_millis(700));
+            let at = Instant::now();
+            stop.set();
+            at
+        }
+    });
+    while source.next_frame().unwrap().is_some() {}
+    let since = stopper.join().unwrap().elapsed();
+    server.signal(Signal::CONT);
+    assert!(since < Duration::from_millis(300), "{since:?}");
+}

@@ -1,0 +1,51 @@
+#!/usr/bin/python3
+"""An RTSP camera for tests, on 127.0.0.1. Streams: /h264 /h265 and /closed (user "me", password "secret").
+
+    server.py PORT      0: any; prints the port when it listens
+"""
+
+import sys
+
+import gi
+
+gi.require_version("Gst", "1.0")
+gi.require_version("GstRtspServer", "1.0")
+from gi.repository import GLib, Gst, GstRtspServer  # noqa: E402
+
+Gst.init(None)
+SOURCE = "videotestsrc is-live=true pattern=ball ! video/x-raw,width=320,height=240,framerate=15/1 ! "
+H264 = SOURCE + "x264enc tune=zerolatency speed-preset=ultrafast key-int-max=15 ! rtph264pay name=pay0 pt=96"
+H265 = SOURCE + "x265enc tune=zerolatency speed-preset=ultrafast key-int-max=15 ! rtph265pay name=pay0 pt=96"
+
+server = GstRtspServer.RTSPServer()
+server.set_address("127.0.0.1")
+server.set_service(sys.argv[1])
+
+auth = GstRtspServer.RTSPAuth()
+guest = GstRtspServer.RTSPToken()
+guest.set_string("media.factory.role", "guest")
+auth.set_default_token(guest)
+me = GstRtspServer.RTSPToken()
+me.set_string("media.factory.role", "me")
+auth.add_basic(GstRtspServer.RTSPAuth.make_basic("me", "secret"), me)
+server.set_auth(auth)
+
+
+def mount(path, launch, roles):
+    factory = GstRtspServer.RTSPMediaFactory()
+    factory.set_launch("( " + launch + " )")
+    factory.set_shared(True)
+    for role in roles:
+        permissions = Gst.Structure.new_empty(role)
+        permissions.set_value("media.factory.access", True)
+        permissions.set_value("media.factory.construct", True)
+        factory.add_role_from_structure(permissions)
+    server.get_mount_points().add_factory(path, factory)
+
+
+mount("/h264", H264, ["guest", "me"])
+mount("/h265", H265, ["guest", "me"])
+mount("/closed", H264, ["me"])
+server.attach(None)
+print(server.get_bound_port(), flush=True)
+GLib.MainLoop().run()
