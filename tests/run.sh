@@ -89,6 +89,11 @@ need shellcheck has shellcheck
 need mosquitto has mosquitto
 need mosquitto-clients has mosquitto_sub
 need ffmpeg has ffmpeg
+need gir1.2-gst-rtsp-server-1.0 has_file /usr/share/doc/gir1.2-gst-rtsp-server-1.0/copyright
+need gstreamer1.0-plugins-ugly has_file /usr/share/doc/gstreamer1.0-plugins-ugly/copyright
+need gstreamer1.0-plugins-bad has_file /usr/share/doc/gstreamer1.0-plugins-bad/copyright
+need gstreamer1.0-plugins-good has_file /usr/share/doc/gstreamer1.0-plugins-good/copyright
+need python3-gi has_file /usr/share/doc/python3-gi/copyright
 need opencv-doc has_file /usr/share/doc/opencv-doc/examples/data/vtest.avi
 install_missing
 

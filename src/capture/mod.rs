@@ -14,6 +14,7 @@ mod decode;
 mod encode;
 mod file;
 mod folder;
+pub mod onvif;
 pub mod recorded;
 mod rtsp;
 pub mod usb;

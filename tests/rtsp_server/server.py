@@ -35,10 +35,11 @@ def mount(path, launch, roles):
     factory = GstRtspServer.RTSPMediaFactory()
     factory.set_launch("( " + launch + " )")
     factory.set_shared(True)
-    for role in roles:
+    for role in ["guest", "me"]:
+        # Who may know of it and not have it is asked for a login; who may not know of it hears 404.
         permissions = Gst.Structure.new_empty(role)
         permissions.set_value("media.factory.access", True)
-        permissions.set_value("media.factory.construct", True)
+        permissions.set_value("media.factory.construct", role in roles)
         factory.add_role_from_structure(permissions)
     server.get_mount_points().add_factory(path, factory)
 
