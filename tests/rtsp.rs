@@ -164,3 +164,26 @@ fn a_stop_ends_a_wait_at_once() {
     server.signal(Signal::CONT);
     assert!(since < Duration::from_millis(300), "{since:?}");
 }
+
+#[test]
+fn a_redirect_is_followed_to_another_stream_and_not_for_ever() {
+    use std::io::{Read, Write};
+    let Some(server) = Server::start() else { return };
+    let porter = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = porter.local_addr().unwrap().port();
+    let target = server.url("h264");
+    std::thread::spawn(move || {
+        for guest in porter.incoming() {
+            let (mut guest, mut asked) = (guest.unwrap(), [0; 2048]);
+            let n = guest.read(&mut asked).unwrap();
+            let asked = String::from_utf8_lossy(&asked[..n]).into_owned();
+            let location =
+                if asked.contains("/loop") { format!("rtsp://127.0.0.1:{port}/loop") } else { target.clone() };
+            let cseq = asked.lines().find(|line| line.to_lowercase().starts_with("cseq")).unwrap().to_owned();
+            let _ = write!(guest, "RTSP/1.0 302 Found\r\n{cseq}\r\nLocation: {location}\r\n\r\n");
+        }
+    });
+    plays(open(config(&format!("rtsp://127.0.0.1:{port}/door"))).unwrap());
+    let text = format!("{:#}", failure(config(&format!("rtsp://127.0.0.1:{port}/loop"))));
+    assert!(text.contains("redirects more than 3 times"), "{text}");
+}
