@@ -21,7 +21,9 @@ pub fn ask(url: &Url) -> Result<Url> {
     let mut connection = TcpStream::connect_timeout(&address, WITHIN).context("cannot connect")?;
     connection.set_read_timeout(Some(Duration::from_millis(200)))?;
     connection.set_write_timeout(Some(WITHIN))?;
-    write!(connection, "DESCRIBE {url} RTSP/1.0\r\nCSeq: 1\r\nAccept: application/sdp\r\n\r\n")?;
+    let question = format!("DESCRIBE {url} RTSP/1.0\r\nCSeq: 1\r\nAccept: application/sdp\r\n\r\n");
+    // In one piece: some cameras read no further.
+    connection.write_all(question.as_bytes()).context("it redirects and does not say where to")?;
     let clock = Stopwatch::start();
     let mut answer = Vec::new();
     let mut piece = [0; 1024];
