@@ -1,5 +1,6 @@
 #!/usr/bin/python3
-"""An RTSP camera for tests, on 127.0.0.1. Streams: /h264 /h265 and /closed (user "me", password "secret").
+"""An RTSP camera for tests, on 127.0.0.1. Streams: /h264 /h265 /jpeg, /changing (320x240, after 1.5 s
+640x480) and /closed (user "me", password "secret").
 
     server.py PORT      0: any; prints the port when it listens
 """
@@ -16,6 +17,11 @@ Gst.init(None)
 SOURCE = "videotestsrc is-live=true pattern=ball ! video/x-raw,width=320,height=240,framerate=15/1 ! "
 H264 = SOURCE + "x264enc tune=zerolatency speed-preset=ultrafast key-int-max=15 ! rtph264pay name=pay0 pt=96"
 H265 = SOURCE + "x265enc tune=zerolatency speed-preset=ultrafast key-int-max=15 ! rtph265pay name=pay0 pt=96"
+JPEG = SOURCE + "jpegenc ! rtpjpegpay name=pay0 pt=26"
+CHANGING = (
+    "videotestsrc is-live=true ! capsfilter name=size caps=video/x-raw,width=320,height=240,framerate=15/1 ! "
+    "x264enc tune=zerolatency speed-preset=ultrafast key-int-max=15 ! rtph264pay name=pay0 pt=96 config-interval=-1"
+)
 
 server = GstRtspServer.RTSPServer()
 server.set_address("127.0.0.1")
@@ -31,10 +37,18 @@ auth.add_basic(GstRtspServer.RTSPAuth.make_basic("me", "secret"), me)
 server.set_auth(auth)
 
 
-def mount(path, launch, roles):
+def grow(_factory, media):
+    size = media.get_element().get_by_name("size")
+    larger = Gst.Caps.from_string("video/x-raw,width=640,height=480,framerate=15/1")
+    GLib.timeout_add(1500, lambda: size.set_property("caps", larger))
+
+
+def mount(path, launch, roles, configure=None):
     factory = GstRtspServer.RTSPMediaFactory()
     factory.set_launch("( " + launch + " )")
     factory.set_shared(True)
+    if configure:
+        factory.connect("media-configure", configure)
     for role in ["guest", "me"]:
         # Who may know of it and not have it is asked for a login; who may not know of it hears 404.
         permissions = Gst.Structure.new_empty(role)
@@ -46,6 +60,8 @@ def mount(path, launch, roles):
 
 mount("/h264", H264, ["guest", "me"])
 mount("/h265", H265, ["guest", "me"])
+mount("/jpeg", JPEG, ["guest", "me"])
+mount("/changing", CHANGING, ["guest", "me"], grow)
 mount("/closed", H264, ["me"])
 server.attach(None)
 print(server.get_bound_port(), flush=True)

@@ -23,7 +23,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 pub struct Found {
     pub version: String,
     /// The option that keeps frames as they are; its name changed with version 5.1.
-    pass_through: &'static str,
+    pub pass_through: &'static str,
 }
 
 /// Looked for once. `None`: not installed.
@@ -318,7 +318,7 @@ impl Drop for Ffmpeg {
 }
 
 /// `YUV4MPEG2 W640 H480 F25:1 Ip A1:1 C420mpeg2 XYSCSS=420MPEG2 XCOLORRANGE=FULL`
-fn parse_header(line: &str) -> Option<((u32, u32), bool)> {
+pub fn parse_header(line: &str) -> Option<((u32, u32), bool)> {
     let fields = line.strip_prefix("YUV4MPEG2")?;
     let field = |key: char| fields.split(' ').find_map(|f| f.strip_prefix(key)?.parse().ok());
     Some(((field('W')?, field('H')?), fields.contains("XCOLORRANGE=FULL")))

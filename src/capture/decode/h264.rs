@@ -19,6 +19,9 @@ pub struct Stamp {
     pub duration: u32,
 }
 
+/// The most pictures that H.264 lets a decoder hold back: an older one got lost in it.
+const MOST_INSIDE: usize = 16;
+
 pub struct H264 {
     decoder: Decoder,
     full_range: bool,
@@ -41,6 +44,9 @@ impl H264 {
         match self.decoder.decode(access_unit) {
             Ok(picture) => {
                 self.inside.push(Reverse(stamp));
+                if self.inside.len() > MOST_INSIDE {
+                    self.inside.pop();
+                }
                 match picture {
                     None => Ok(None),
                     Some(picture) => {

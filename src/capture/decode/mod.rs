@@ -7,6 +7,7 @@
 //! to `h264`).
 
 mod bytes;
+pub mod child;
 mod ffmpeg;
 mod fragments;
 mod gif;

@@ -1,11 +1,11 @@
-//! A network camera that speaks RTSP: H.264 (and RTP's JPEG) decoded in this process.
+//! A network camera that speaks RTSP: H.264 (and RTP's JPEG) decoded in this process, H.265 by an ffmpeg child.
 //!
 //! ```text
 //!  thread "rtsp"                     capture thread
 //!  client --> queue (32, drops to a keyframe) --> decoder --> frames
 //! ```
 //!
-//! Absent: sound, and H.265.
+//! Absent: sound, and RTSP over TLS or HTTP.
 
 mod client;
 mod queue;
@@ -104,7 +104,6 @@ impl RtspSource {
         let clock = Stopwatch::start();
         while !stop.is_set() {
             match source.units.codec(LOOK) {
-                Ok(Some(Codec::H265)) => bail!("{} sends H.265, H.264 is expected", source.name),
                 Ok(Some(codec)) => {
                     source.codec = codec;
                     break;

@@ -1,18 +1,18 @@
-//! Access units to pictures, in this process. What cannot be decoded is lost with everything up to the next keyframe;
+//! Access units to pictures: H.264 and JPEG in this process, H.265 and rare kinds of H.264 by an ffmpeg child. What cannot be decoded is lost with everything up to the next keyframe;
 //! the parameter sets before a keyframe say when a camera changes its size, and the decoder begins anew with it.
 
 use super::queue::{AccessUnit, Codec};
+use crate::capture::decode::child::ChildDecoder;
 use crate::capture::decode::h264::{H264, Stamp};
-use crate::capture::decode::{check_size, sps};
-use crate::capture::usb_picture::{self, Kind};
-use crate::frame::{Frame, Picture};
+use crate::capture::decode::{check_size, jpeg, sps};
+use crate::frame::{Frame, Picture, Yuv420};
 use crate::time::{MediaTime, WallTime};
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Pictures that a decoder may hold back (the most that H.264 allows).
-const MOST_INSIDE: usize = 16;
+/// Pictures that are in a decoder or on the way to and from it.
+const MOST_INSIDE: usize = 64;
 
 /// Broken ones in a row that are taken for noise on the way.
 const MAX_BROKEN: u32 = 250;
@@ -20,6 +20,7 @@ const MAX_BROKEN: u32 = 250;
 #[derive(Default)]
 pub struct Video {
     h264: Option<H264>,
+    child: Option<ChildDecoder>,
     /// The sequence parameter set the decoder began with.
     sps: Vec<u8>,
     /// Of access units that went in: which, and when taken.
@@ -36,19 +37,21 @@ impl Video {
     /// Nothing will come of this stream.
     pub fn decode(&mut self, codec: Codec, unit: AccessUnit) -> Result<Option<Frame>> {
         let shown = match codec {
-            Codec::Jpeg => usb_picture::decode(Kind::Mjpeg, (0, 0), &unit.data)
+            Codec::Jpeg => jpeg::picture(unit.data)
                 .map(|picture| Some(Frame { index: unit.index, at: unit.at, taken: unit.taken, picture })),
-            Codec::H264 => {
+            Codec::H264 | Codec::H265 => {
                 if unit.is_keyframe {
-                    self.begin(&unit.data)?;
+                    self.begin(codec, &unit.data)?;
                     self.waits = false;
                 }
                 if self.waits {
                     return Ok(None);
                 }
+                if self.child.is_some() {
+                    return self.by_child(unit);
+                }
                 self.h264(&unit)
             }
-            Codec::H265 => bail!("H.265 is not decoded in this process"),
         };
         match shown {
             Ok(shown) => {
@@ -66,7 +69,15 @@ impl Video {
         }
     }
 
-    fn begin(&mut self, data: &[u8]) -> Result<()> {
+    fn begin(&mut self, codec: Codec, data: &[u8]) -> Result<()> {
+        if self.child.is_some() {
+            // It reads the parameter sets itself, and scales what has another size.
+            return Ok(());
+        }
+        if codec == Codec::H265 {
+            self.child = Some(ChildDecoder::start("hevc").context("it sends H.265")?);
+            return Ok(());
+        }
         let Some(nal) = nal_units(data).find(|nal| nal.first().is_some_and(|header| header & 0x1f == 7)) else {
             return Ok(());
         };
@@ -76,11 +87,8 @@ impl Video {
         let sps = sps::parse(nal).context("its H.264 header cannot be read")?;
         check_size(sps.width, sps.height)?;
         if !sps.openh264_can {
-            bail!(
-                "it sends H.264 of a kind that is rare ({}x{}), baseline, main or high profile is expected",
-                sps.width,
-                sps.height
-            );
+            self.child = Some(ChildDecoder::start("h264").context("it sends H.264 of a rare kind")?);
+            return Ok(());
         }
         self.h264 = Some(H264::new(sps.full_range)?);
         self.sps = nal.to_vec();
@@ -93,14 +101,44 @@ impl Video {
         let Some(decoder) = &mut self.h264 else { return Ok(None) };
         let shown = unit.at.micros();
         let out = decoder.decode(&unit.data, Stamp { shown, duration: 0 })?;
-        self.inside.insert(shown, (unit.index, unit.taken));
+        self.goes_in(shown, (unit.index, unit.taken));
+        Ok(out.and_then(|(_, picture)| {
+            // Pictures come out sorted, so the earliest is the one.
+            let (at, _) = self.inside.first_key_value()?;
+            self.comes_out(*at, picture)
+        }))
+    }
+
+    /// # Errors
+    /// The child has ended, with what was in it.
+    fn by_child(&mut self, unit: AccessUnit) -> Result<Option<Frame>> {
+        let Some(child) = &mut self.child else { return Ok(None) };
+        let (stamp, known) = (unit.at.micros(), (unit.index, unit.taken));
+        let (is_in, out) = match child.put(unit.data, stamp).and_then(|is_in| Ok((is_in, child.ready()?))) {
+            Ok(done) => done,
+            Err(error) => {
+                // A new one begins with the next keyframe.
+                self.child = None;
+                return Err(error);
+            }
+        };
+        self.waits = !is_in;
+        if is_in {
+            self.goes_in(stamp, known);
+        }
+        Ok(out.and_then(|(at, picture)| self.comes_out(at, picture)))
+    }
+
+    fn goes_in(&mut self, at: i64, known: (u64, WallTime)) {
+        self.inside.insert(at, known);
         while self.inside.len() > MOST_INSIDE {
             self.inside.pop_first();
         }
-        let Some((_, picture)) = out else { return Ok(None) };
-        // Pictures come out sorted, so the earliest is the one.
-        let Some((at, (index, taken))) = self.inside.pop_first() else { return Ok(None) };
-        Ok(Some(Frame { index, at: MediaTime::from_micros(at), taken, picture: Picture::Yuv420(Arc::new(picture)) }))
+    }
+
+    fn comes_out(&mut self, at: i64, picture: Yuv420) -> Option<Frame> {
+        let (index, taken) = self.inside.remove(&at)?;
+        Some(Frame { index, at: MediaTime::from_micros(at), taken, picture: Picture::Yuv420(Arc::new(picture)) })
     }
 }
 
