@@ -1,0 +1,92 @@
+//! The whole program with network cameras: a real RTSP server that hangs, dies and comes back, a real broker that hears
+//! of it, and a dead camera beside that slows nobody.
+
+mod broker;
+mod cli;
+mod rtsp_server;
+
+use broker::{Broker, PATIENCE, Subscriber};
+use cli::Desk;
+use rtsp_server::Server;
+use rustix::process::{Pid, Signal};
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+/// The appliance, ended with the test.
+struct Appliance(Child);
+
+impl Drop for Appliance {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// How long until the camera is in that state, and what is said of it.
+#[track_caller]
+fn until(subscriber: &Subscriber, camera: &str, state: &str) -> (Duration, String) {
+    let began = Instant::now();
+    let topic = format!("watchpost/s/camera/{camera}/status ");
+    let wanted = format!("\"state\":\"{state}\"");
+    while began.elapsed() < PATIENCE {
+        match subscriber.lines.recv_timeout(PATIENCE) {
+            Ok(line) if line.starts_with(&topic) && line.contains(&wanted) => return (began.elapsed(), line),
+            Ok(_) => {}
+            Err(error) => panic!("{camera} never was {state}: {error}"),
+        }
+    }
+    panic!("{camera} never was {state}");
+}
+
+#[test]
+fn a_network_camera_hangs_dies_and_comes_back_and_a_dead_one_slows_nobody() {
+    let (Some(mut server), Some(broker)) = (Server::start(), Broker::start("persistence false\n")) else { return };
+    let subscriber = broker.subscribe("dashboard", &["watchpost/s/camera/+/status", "watchpost/s/health"]);
+    let (desk, port, dead) = (Desk::new(), server.port, broker::free_port());
+    desk.put("pass", "secret\n");
+    desk.put(
+        "w.toml",
+        format!(
+            "schema = 1\ndevice = {{ id = \"s\" }}\nstore = {{ dir = \"state\" }}\nmqtt = {{ url = \"{}\" }}\n\
+             model = {{ name = \"nanodet-g-320\" }}\n\
+             [camera.door]\nsource = {{ kind = \"rtsp\", url = \"{}\", user = \"me\", password_file = \"pass\" }}\n\
+             [camera.yard]\nsource = {{ kind = \"rtsp\", url = \"rtsp://127.0.0.1:{dead}/x\" }}\n",
+            broker.url(),
+            server.url("closed"),
+        ),
+    );
+    let log = std::fs::File::create(desk.path("log")).unwrap();
+    let mut command = desk.command("run --config w.toml");
+    let appliance = Appliance(command.stdout(Stdio::null()).stderr(log).spawn().unwrap());
+
+    until(&subscriber, "door", "live");
+    server.signal(Signal::STOP);
+    let (silent, _) = until(&subscriber, "door", "stalled");
+    assert!(silent < Duration::from_millis(4_500), "stalled after {silent:?}");
+    let (_, told) = until(&subscriber, "door", "down");
+    assert!(told.contains("127.0.0.1") && !told.contains("secret"), "{told}");
+    server.signal(Signal::CONT);
+    let (hung, _) = until(&subscriber, "door", "live");
+
+    drop(server);
+    until(&subscriber, "door", "down");
+    // Long enough for the pauses between tries to grow beyond what is asked for below.
+    std::thread::sleep(Duration::from_secs(8));
+    server = Server::at(port).unwrap();
+    let (died, _) = until(&subscriber, "door", "live");
+    println!("first frame {hung:?} after a hang and {died:?} after a restart");
+    // 2 s and the status' own second, on a machine that does other things.
+    assert!(died < Duration::from_millis(4_500), "back after {died:?}");
+    assert!(hung < Duration::from_millis(6_500), "back after {hung:?}");
+
+    let yard = broker.retained("watchpost/s/camera/yard/status", |lines| !lines.is_empty());
+    assert!(yard[0].contains("\"down\"") && yard[0].contains("cannot connect"), "{yard:?}");
+    rustix::process::kill_process(Pid::from_child(&appliance.0), Signal::TERM).unwrap();
+    let log = || std::fs::read_to_string(desk.path("log")).unwrap();
+    let began = Instant::now();
+    while !log().contains("stop") && began.elapsed() < PATIENCE {
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    assert!(!log().contains("secret") && !log().contains("panicked"), "{}", log());
+    drop(server);
+}
