@@ -67,6 +67,7 @@ impl Lane {
         {
             self.step(index, &detections)?;
         }
+        self.tell_states();
         if self.beat.is_none_or(|beat| beat.elapsed() >= BEAT) {
             self.beat = Some(Stopwatch::start());
             self.keep_up()?;
@@ -147,18 +148,26 @@ impl Lane {
         Ok(())
     }
 
+    /// What each camera does, as soon as that changes: some are down for less than a beat.
+    fn tell_states(&self) {
+        for (index, camera) in &self.cameras {
+            let (status, ..) = self.board.look(*index);
+            let payload = topics::camera_status(status.state, &status.reason, status.since);
+            self.outlet.retain(&self.topics.camera_status(&camera.id), payload.as_bytes(), QoS::AtLeastOnce);
+        }
+    }
+
     /// Retained state, the health report, and whatever the disk refused before.
     pub fn keep_up(&mut self) -> Result<()> {
         let trusted = clock::is_trusted();
         self.store.set_clock_trusted(trusted);
         self.end_silent()?;
+        self.tell_states();
         let mut cameras = Vec::new();
         for (index, camera) in &mut self.cameras {
             camera.pipeline.set_clock_trusted(trusted);
             camera.publish(&self.topics, &self.outlet);
             let (status, came, blind) = self.board.look(*index);
-            let payload = topics::camera_status(status.state, &status.reason, status.since);
-            self.outlet.retain(&self.topics.camera_status(&camera.id), payload.as_bytes(), QoS::AtLeastOnce);
             let (processed, dropped) = (camera.processed, self.mail.dropped(*index));
             let frames = Frames { came, processed, dropped, saved: camera.saved, failed: camera.failed, blind };
             cameras.push((camera.id.clone(), status, frames));
