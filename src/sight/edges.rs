@@ -15,7 +15,7 @@ const K: f32 = 6.0;
 const FIRM: f32 = 0.25;
 /// Columns and rows of cells.
 const CELLS: (usize, usize) = (8, 6);
-/// A cell is judged where so many of its pixels, in 256ths, are firm.
+/// A cell is judged where so many of its pixels, in parts of 256, are firm.
 const FIRM_PER_CELL: usize = 8;
 /// At least so many cells must be fit to be judged.
 const CELLS_NEEDED: usize = 8;

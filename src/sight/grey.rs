@@ -42,7 +42,7 @@ impl Grey {
         let pixels = rgb.as_raw();
         shrink(width, height, |x, y| {
             let at = 3 * (y * width + x);
-            // BT.601 in 256ths.
+            // BT.601 in parts of 256.
             (77 * u32::from(pixels[at]) + 150 * u32::from(pixels[at + 1]) + 29 * u32::from(pixels[at + 2])) >> 8
         })
     }
