@@ -3,7 +3,7 @@
 # asks nothing, needs no terminal.
 #
 #     sh tests/run.sh            all steps, in the order below
-#     sh tests/run.sh STEP...    only these: fmt shell typos clippy test doc deny licences demo cross size
+#     sh tests/run.sh STEP...    only these: fmt shell typos clippy test doc deny licences demo cross size boot
 #
 # Builds and tools are kept in the user's cache (WATCHPOST_CACHE, else XDG_CACHE_HOME/watchpost), so that the second run
 # is quick in a fresh clone too. Dependencies are compiled twice from cold: for this computer in the dev profile, for the
@@ -24,11 +24,11 @@ board=aarch64
 largest_kb=41000
 aim_kb=30000
 
-all="fmt shell typos clippy test doc deny licences demo cross size"
+all="fmt shell typos clippy test doc deny licences demo cross size boot"
 
 step_fmt() { cargo fmt --check; }
 
-step_shell() { shellcheck --severity=warning --external-sources --shell=sh .ci/run cross/*.sh tests/run.sh config/demo/run.sh; }
+step_shell() { shellcheck --severity=warning --external-sources --shell=sh .ci/run cross/*.sh cross/boot/init cross/boot/*.sh tests/run.sh config/demo/run.sh; }
 
 step_typos() {
     has typos >/dev/null || {
@@ -82,6 +82,9 @@ step_size() {
     say "stripped release binary for $board: $kb kB, at most $largest_kb, aim $aim_kb"
     [ "$kb" -le "$largest_kb" ]
 }
+
+# On a kernel of its own, with a camera that the kernel makes.
+step_boot() { WATCHPOST_CACHE=$cache sh cross/boot.sh --out "$CARGO_TARGET_DIR/boot"; }
 
 need_build_tools
 need python3-venv python3 -c "import ensurepip, venv"
