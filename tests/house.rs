@@ -64,7 +64,11 @@ const DOORS: &[(&str, &[&str], &str)] = &[
     ("tract_linalg", &["infer/tract.rs", "infer/quant/"], "the inference engine sits behind trait Detector"),
     ("rusqlite", &["store/"], "SQL lives in store/"),
     ("rust_xlsxwriter", &["report/"], "spreadsheets are written in report/"),
-    ("ureq", &["infer/pull.rs"], "one file downloads, and only for a verb that the user typed"),
+    (
+        "ureq",
+        &["infer/pull.rs", "capture/onvif/soap.rs"],
+        "one file downloads and one asks cameras, and only for a verb that the user typed",
+    ),
     ("SystemTime::now", &["time.rs"], "only time.rs reads the OS clock"),
     ("Instant::now", &["time.rs"], "only time.rs reads the OS clock"),
     ("Timestamp::now", &["time.rs"], "only time.rs reads the OS clock"),

@@ -1,5 +1,7 @@
 //! `watchpost cameras`: what is connected, in words, and what to write into the configuration to use it.
 
+mod network;
+
 use crate::capture::csi::{self, CsiCamera};
 use crate::capture::usb::{self, UsbCamera, UsbMode};
 use anyhow::Result;
@@ -13,17 +15,24 @@ pub struct Args {
     /// Print one JSON object instead of words
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    network: network::Args,
 }
 
 /// # Errors
-/// Standard output is closed.
+/// Standard output is closed; there is no network to look at.
 pub fn run(args: Args) -> Result<ExitCode> {
-    let usb = usb::connected().into_iter().map(Found::from);
-    let cameras: Vec<Found> = usb.chain(csi::connected().into_iter().map(Found::from)).collect();
+    let (cameras, nobody) = match args.network.is_asked() {
+        true => (network::look(&args.network)?, network::NOBODY),
+        false => {
+            let usb = usb::connected().into_iter().map(Found::from);
+            (usb.chain(csi::connected().into_iter().map(Found::from)).collect(), NOBODY)
+        }
+    };
     let text = if args.json {
         serde_json::to_string(&Report { schema: 1, cameras: &cameras })? + "\n"
     } else {
-        in_words(&cameras)
+        in_words(&cameras, nobody)
     };
     std::io::stdout().write_all(text.as_bytes())?;
     Ok(ExitCode::SUCCESS)
@@ -47,6 +56,9 @@ struct Found {
     modes: Vec<Mode>,
     /// Why it cannot be used.
     trouble: Option<String>,
+    /// What its owner may wonder about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
     /// The keys of its `source`, in TOML.
     source: Vec<String>,
 }
@@ -60,6 +72,9 @@ struct Mode {
     up_to: Option<(u32, u32)>,
     fps: Vec<f64>,
     readable: bool,
+    /// Where this one is streamed, for those that have an address each.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: Option<String>,
 }
 
 impl From<UsbCamera> for Found {
@@ -76,6 +91,7 @@ impl From<UsbCamera> for Found {
             place,
             modes: camera.modes.into_iter().map(Mode::from).collect(),
             trouble: camera.trouble,
+            note: None,
         }
     }
 }
@@ -84,7 +100,7 @@ impl From<UsbMode> for Mode {
     fn from(mode: UsbMode) -> Mode {
         let [size, most] = mode.sizes;
         let up_to = (size != most).then_some(most);
-        Mode { format: mode.format, size, up_to, fps: mode.fps, readable: mode.is_known }
+        Mode { format: mode.format, size, up_to, fps: mode.fps, readable: mode.is_known, url: None }
     }
 }
 
@@ -96,6 +112,7 @@ impl From<CsiCamera> for Found {
             up_to: None,
             fps: vec![f64::from(fps)],
             readable: true,
+            url: None,
         };
         Found {
             kind: "csi",
@@ -104,16 +121,18 @@ impl From<CsiCamera> for Found {
             place: "ribbon cable".into(),
             modes: camera.modes.iter().map(mode).collect(),
             trouble: None,
+            note: None,
             source: vec!["kind = \"csi\"".into(), format!("camera = {}", camera.camera)],
         }
     }
 }
 
-fn in_words(cameras: &[Found]) -> String {
+const NOBODY: &str = "No camera is connected. A USB camera shows up as /dev/video0; for one on the ribbon cable of a \
+                      Raspberry Pi the package rpicam-apps-lite is needed. Those on the network: --network.\n";
+
+fn in_words(cameras: &[Found], nobody: &str) -> String {
     if cameras.is_empty() {
-        return "No camera is connected. A USB camera shows up as /dev/video0; for one on the ribbon cable of a \
-                Raspberry Pi the package rpicam-apps-lite is needed.\n"
-            .into();
+        return nobody.into();
     }
     let mut text = String::new();
     for (camera, number) in cameras.iter().zip(1..) {
@@ -124,6 +143,9 @@ fn in_words(cameras: &[Found]) -> String {
         let _ = writeln!(text, "{} ({})", camera.name, camera.place);
         for (format, sizes) in by_format(&camera.modes) {
             let _ = writeln!(text, "    {format:<6} {}", sizes.join("; "));
+        }
+        if let Some(note) = &camera.note {
+            let _ = writeln!(text, "    note: {note}");
         }
         if let Some(trouble) = &camera.trouble {
             let _ = writeln!(text, "    cannot be used: {trouble}");
@@ -141,7 +163,10 @@ fn in_words(cameras: &[Found]) -> String {
 fn by_format(modes: &[Mode]) -> Vec<(&str, Vec<String>)> {
     let mut formats: Vec<(&str, Vec<String>)> = Vec::new();
     for mode in modes {
-        let mut words = format!("{}x{}", mode.size.0, mode.size.1);
+        let mut words = match mode.size {
+            (0, 0) => "of unknown size".into(),
+            (width, height) => format!("{width}x{height}"),
+        };
         if let Some((width, height)) = mode.up_to {
             let _ = write!(words, " to {width}x{height}");
         }
@@ -151,6 +176,11 @@ fn by_format(modes: &[Mode]) -> Vec<(&str, Vec<String>)> {
         }
         if !mode.readable {
             words.push_str(" (not read)");
+        }
+        if let Some(url) = &mode.url {
+            let _ = write!(words, " {url}");
+            formats.push((&mode.format, vec![words]));
+            continue;
         }
         match formats.iter_mut().find(|(format, _)| *format == mode.format) {
             Some((_, sizes)) => sizes.push(words),
@@ -196,7 +226,7 @@ mod tests {
             ..door.clone()
         };
         let ribbon = CsiCamera { camera: 0, name: "imx708".into(), modes: vec![(1536, 864, 120)] };
-        let said = in_words(&[door.into(), busy.into(), ribbon.into()]);
+        let said = in_words(&[door.into(), busy.into(), ribbon.into()], NOBODY);
         expect![[r#"
             HD Webcam (/dev/video0, USB socket 1-1.2)
                 MJPG   1280x720 at 30, 7.5 fps; 640x480
@@ -220,6 +250,6 @@ mod tests {
                     camera = 0
         "#]]
         .assert_eq(&said);
-        assert!(in_words(&[]).starts_with("No camera is connected."));
+        assert!(in_words(&[], NOBODY).starts_with("No camera is connected."));
     }
 }
