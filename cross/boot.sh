@@ -43,7 +43,7 @@ get_board "${WATCHPOST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/watchpost}/boot"
 rm -rf "$out"
 mkdir -p "$out/root"
 
-broker="" subscriber="" machine=""
+broker="" subscriber="" machine="" stopping=""
 stop() {
     for process in $machine $subscriber $broker; do
         kill "$process" 2>/dev/null || true
@@ -61,12 +61,13 @@ wrong() {
     fail "FAILED: $*"
 }
 
-# until SECONDS WHAT COMMAND...: asks again and again whether the command succeeds; fails as soon as the board is off.
+# wait_until SECONDS WHAT COMMAND...: asks again and again whether the command succeeds; fails as soon as it cannot any more.
 wait_until() {
     left=$(($1 * 5)) what=$2
     shift 2
     until "$@"; do
         kill -0 "$machine" 2>/dev/null || wrong "the board went off before $what"
+        [ -n "$stopping" ] || ! board_said ended || wrong "watchpost ended before $what"
         [ "$left" -gt 0 ] || wrong "in time there was not: $what"
         left=$((left - 1))
         sleep 0.2
@@ -127,11 +128,11 @@ wait_until 60 "nobody is in front of it" last camera/bars/person '^[^ ]* 0$'
 wait_until 90 "frames went through the network" last health '"infer":[0-9.]*[1-9].*"track":'
 mosquitto_sub -p "$port" -W 30 -C 1 -N -t watchpost/board/camera/bars/snapshot >"$out/snapshot.jpg" ||
     wrong "no snapshot came"
-# Eight bars from white to black, row by row three quarters down: each of red, green and blue is there or is not.
+# Eight bars from white to black, looked at three quarters down: each of red, green and blue is there or is not.
 size=$(ffprobe -v error -show_entries stream=codec_name,width,height -of csv=p=0 "$out/snapshot.jpg")
 [ "$size" = mjpeg,640,480 ] || wrong "the snapshot is $size, not mjpeg,640,480"
 bars=$(ffmpeg -v error -i "$out/snapshot.jpg" -vf crop=iw:8:0:ih*3/4,scale=8:1:flags=area -f rawvideo -pix_fmt rgb24 - |
-    od -An -v -t u1 -w3 | awk '{ printf "%s%d%d%d", NR > 1 ? " " : "", ($1 > 95), ($2 > 95), ($3 > 95) }')
+    od -An -v -t u1 -w3 | awk '{ printf "%s%d%d%d", (NR > 1 ? " " : ""), ($1 > 95), ($2 > 95), ($3 > 95) }')
 [ "$bars" = "111 110 011 010 101 100 001 000" ] || wrong "the snapshot $out/snapshot.jpg has not vivid's bars but $bars"
 say "$(($(date +%s) - began)) s: the snapshot shows its colour bars"
 
@@ -140,6 +141,7 @@ wait_until 90 "unplugged, the camera is down" last camera/bars/status '"state":"
 tell_board plug
 wait_until 120 "plugged in again, the camera is live" last camera/bars/status '"state":"live"'
 
+stopping=yes
 tell_board stop
 wait_until 90 "watchpost has ended with status 0" board_said "ended, status 0"
 wait_until 10 "it said goodbye" last status '"state":"stopped"'

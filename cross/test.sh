@@ -27,10 +27,12 @@ need_emulator
 install_missing
 binary=${CARGO_TARGET_DIR:-target}/$triple/$profile/watchpost
 
+# The emulator does not tell that a program to be started is missing; it seems to start and to end with 127. The tests of
+# a camera's program begin with one that is missing, so they are for real processors.
 say "Unit tests on $cpu"
 (
     use_toolchain "$board"
-    "$cargo" test --locked --target "$triple" --profile "$profile" --lib
+    "$cargo" test --locked --target "$triple" --profile "$profile" --lib -- --skip capture::csi::tests
 )
 
 say "The embedded model on $cpu"

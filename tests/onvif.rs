@@ -71,8 +71,10 @@ fn serve(kind: Kind, port: u16, mut stream: TcpStream) {
     if reader.read_exact(&mut body).is_err() {
         return;
     }
-    let (status, answer) = answer(kind, port, &String::from_utf8(body).unwrap());
-    let answer = if kind == Kind::RubbishSoap { "<html><p>hello".into() } else { answer };
+    let (status, answer) = match kind {
+        Kind::RubbishSoap => ("200 OK", "<html><p>hello".into()),
+        _ => answer(kind, port, &String::from_utf8(body).unwrap()),
+    };
     let head = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", answer.len());
     stream.write_all((head + &answer).as_bytes()).unwrap();
 }
