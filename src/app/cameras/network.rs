@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 #[derive(clap::Args)]
+// The verb has a group of that name already.
 #[group(skip)]
 pub struct Args {
     /// Look for cameras on the local network (ONVIF) instead

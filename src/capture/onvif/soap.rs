@@ -157,7 +157,7 @@ pub(super) fn plain(text: &str) -> String {
 mod tests {
     use super::*;
 
-    /// The example of the ONVIF Application Programmer's Guide, 6.1.1.3.
+    /// The example of the ONVIF Application Programmer's Guide.
     #[test]
     fn a_token_holds_the_digest_of_the_password() {
         let nonce = BASE64_STANDARD.decode("LKqI6G/AikKCQrN0zqZFlg==").unwrap();
