@@ -32,7 +32,7 @@ pub struct Args {
     /// A film to decode; without one a made-up film of 1280x720 is used
     #[arg(long, value_name = "FILE")]
     video: Option<PathBuf>,
-    /// Decode what a USB or HTTP camera sends instead: a file of JPEGs one after the other, or made-up ones
+    /// Decode what a USB camera sends instead: a file of JPEGs one after the other, or made-up ones
     #[arg(long, value_name = "FILE", conflicts_with = "video", num_args = 0..=1)]
     mjpeg: Option<Option<PathBuf>>,
     /// Only from the bytes to the network's input

@@ -51,10 +51,20 @@ fn summary(config: &Config) -> String {
     for camera in config.camera.iter().filter(|(_, camera)| camera.enabled) {
         text.push_str(&format!("  capture-{:<16} reads the camera, reopens it after an outage\n", camera.0));
     }
-    if config.camera.values().any(|camera| camera.enabled && matches!(camera.source, SourceConfig::Csi(_))) {
+    let any = |is: fn(&SourceConfig) -> bool| config.camera.values().any(|c| c.enabled && is(&c.source));
+    if any(|source| matches!(source, SourceConfig::Csi(_))) {
         text.push_str(
             "  csi, csi-said            read what a CSI camera's program writes, and what it complains about\n",
         );
+    }
+    if any(|source| matches!(source, SourceConfig::Rtsp(_))) {
+        text.push_str("  rtsp                     receives a network camera's stream\n");
+        text.push_str(
+            "  ffmpeg-in, -out, -says   feed and read ffmpeg, for a stream that is not decoded in the program\n",
+        );
+    }
+    if any(|source| matches!(source, SourceConfig::Rtsp(_) | SourceConfig::Usb(_))) {
+        text.push_str("  knock                    asks whether a camera that was lost is back\n");
     }
     text.push_str("  signals                  waits for SIGTERM and SIGINT\n");
     text.push_str("  lane                     detects, tracks, judges, records (SQLite)\n");

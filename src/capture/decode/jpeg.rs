@@ -1,4 +1,4 @@
-//! The JPEG frames of cameras (USB, HTTP), through libjpeg-turbo.
+//! The JPEG frames of cameras (USB, RTP), through libjpeg-turbo.
 //!
 //! A frame is looked at cheaply when it comes (its markers, its header) and decoded when somebody needs pixels: at half,
 //! a quarter or an eighth of its size where that will do, which the inverse transform gives for less than the full size,
