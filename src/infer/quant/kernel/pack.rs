@@ -1,0 +1,80 @@
+//! Weights in the order in which kernels read them.
+
+use super::BLOCK;
+
+/// Weights of a convolution over all channels.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Dense {
+    /// `[outputs / 16][segment][dword][16][4]`: four input bytes of sixteen outputs lie in 64 bytes.
+    pub bytes: Vec<i8>,
+    /// The sum of an output's weights, times 128: kernels that multiply signed bytes take 128 off the input.
+    pub offsets: Vec<i32>,
+    /// Whether no two neighbours of the inputs `2i, 2i+1` can sum to more than 16 bits: `255 * (|w0| + |w1|) <= 32767`.
+    pub narrow: bool,
+    /// For kernels that have no dot product of bytes, where `narrow` is false: `bytes` widened. Else empty.
+    pub wide: Vec<i16>,
+    /// Output channels, padded.
+    pub outputs: usize,
+    pub segments: usize,
+    /// Four input bytes each, per segment.
+    pub dwords: usize,
+}
+
+impl Dense {
+    /// From weights `[outputs][segments][bytes]`. Outputs are padded to [`BLOCK`] and the bytes of a segment to four,
+    /// both with zeros.
+    pub fn new(weights: &[i8], outputs: usize, segments: usize, bytes: usize) -> Self {
+        assert_eq!(weights.len(), outputs * segments * bytes, "weights of the shape given");
+        let (padded, dwords) = (outputs.next_multiple_of(BLOCK), bytes.div_ceil(4));
+        let per_block = segments * dwords * 4 * BLOCK;
+        let mut packed = vec![0; padded / BLOCK * per_block];
+        for (output, rows) in weights.chunks_exact(segments * bytes).enumerate() {
+            let block = &mut packed[output / BLOCK * per_block..][..per_block];
+            for (segment, row) in rows.chunks_exact(bytes).enumerate() {
+                for (i, weight) in row.iter().enumerate() {
+                    block[((segment * dwords + i / 4) * BLOCK + output % BLOCK) * 4 + i % 4] = *weight;
+                }
+            }
+        }
+        let narrow = packed.chunks_exact(2).all(|w| i32::from(w[0]).abs() + i32::from(w[1]).abs() <= 128);
+        let wide = if cfg!(target_arch = "x86_64") && !narrow { packed.iter().map(|w| i16::from(*w)).collect() } else { vec![] };
+        let offsets = offsets(weights, segments * bytes, padded);
+        Dense { bytes: packed, offsets, narrow, wide, outputs: padded, segments, dwords }
+    }
+}
+
+/// Weights of a depthwise convolution.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Depthwise {
+    /// `[channels / 16][kx][ceil(side / 4)][16][4]`: the four bytes are one channel's taps below each other.
+    pub bytes: Vec<i8>,
+    /// As in [`Dense::offsets`].
+    pub offsets: Vec<i32>,
+    /// Channels, padded.
+    pub channels: usize,
+    /// Rows and columns of the square.
+    pub side: usize,
+}
+
+impl Depthwise {
+    /// From weights `[channels][ky][kx]`, padded to [`BLOCK`] with zeros.
+    pub fn new(weights: &[i8], channels: usize, side: usize) -> Self {
+        assert_eq!(weights.len(), channels * side * side, "weights of the shape given");
+        let (padded, groups) = (channels.next_multiple_of(BLOCK), side.div_ceil(4));
+        let mut bytes = vec![0; padded * side * groups * 4];
+        for (i, weight) in weights.iter().enumerate() {
+            let (channel, ky, kx) = (i / (side * side), i / side % side, i % side);
+            let group = (channel / BLOCK * side + kx) * groups + ky / 4;
+            bytes[(group * BLOCK + channel % BLOCK) * 4 + ky % 4] = *weight;
+        }
+        let offsets = offsets(weights, side * side, padded);
+        Depthwise { bytes, offsets, channels: padded, side }
+    }
+}
+
+fn offsets(weights: &[i8], per_output: usize, padded: usize) -> Vec<i32> {
+    let mut offsets: Vec<i32> =
+        weights.chunks_exact(per_output).map(|w| w.iter().map(|w| 128 * i32::from(*w)).sum()).collect();
+    offsets.resize(padded, 0);
+    offsets
+}
