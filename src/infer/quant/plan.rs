@@ -55,7 +55,7 @@ pub enum StepKind {
     MaxPool { from: View, to: View, side: usize, stride: usize, pad: usize },
     AveragePool { from: View, to: View, side: usize, stride: usize },
     Upsample { how: Upsample, from: View, to: View },
-    /// `byte = clamp(rne(act-free sum), 0, 255)` of `fma(a, a_scale, fma(b, b_scale, zero))`, then not below `floor`.
+    /// The sum of two, in whole numbers: see [`Sum`].
     Add { from: [View; 2], to: View, sum: Sum },
     /// Bytes as they are, where a tensor is part of two concatenations.
     Copy { from: View, to: View },
@@ -63,13 +63,22 @@ pub enum StepKind {
     Reals { from: View, scale: Vec<f32>, zero: Vec<f32>, to: Place },
 }
 
-/// Constants of [`StepKind::Add`] per padded channel.
+/// Constants of [`StepKind::Add`] per padded channel, in 65536ths:
+/// `byte = clamp((a * scales[0] + b * scales[1] + zero + 32768) >> 16, floor, 255)`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sum {
-    pub scales: [Vec<f32>; 2],
-    pub zero: Vec<f32>,
+    /// The scale of each over that of the sum, 0..=[`Sum::MOST`].
+    pub scales: [Vec<i32>; 2],
+    /// What the zeros of all three make, within +-256 * [`Sum::MOST`].
+    pub zero: Vec<i32>,
     /// The byte of zero where the sum is rectified, else 0.
     pub floor: Vec<u8>,
+}
+
+impl Sum {
+    /// So that no sum leaves 32 bits.
+    pub const MOST: i32 = 1 << 21;
+    pub const ONE: i32 = 1 << 16;
 }
 
 #[derive(Debug, Clone)]

@@ -20,12 +20,14 @@ pub mod avx512;
 pub mod avxvnni;
 #[cfg(target_arch = "aarch64")]
 pub mod neon;
+mod arena;
 mod isa;
 pub mod pack;
 pub mod scalar;
 #[cfg(test)]
 mod tests;
 
+pub use arena::{Arena, Job};
 pub use isa::Isa;
 pub use pack::{Depthwise, Dense};
 

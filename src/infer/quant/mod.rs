@@ -1,0 +1,4 @@
+pub mod graph;
+pub mod kernel;
+pub mod plan;
+pub mod session;
