@@ -48,7 +48,7 @@
 //!   `infer/tract.rs` names tract, only `platform/mqtt.rs` names rumqttc.
 //! - No `unsafe`. No shell. No secret in the configuration: secrets are files named there.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 pub mod app;
 pub mod backoff;

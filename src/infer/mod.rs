@@ -25,6 +25,7 @@ pub mod motion;
 mod nms;
 mod onnx;
 pub mod pull;
+pub mod quant;
 pub mod registry;
 mod scale;
 mod stages;

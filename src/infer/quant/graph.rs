@@ -25,6 +25,8 @@ pub struct Tensor {
     pub height: usize,
     pub width: usize,
     pub channels: usize,
+    /// Values above are cut to this, as by ReLU6; else infinite. Its bytes need not reach further.
+    pub most: f32,
 }
 
 #[derive(Debug, Clone)]
@@ -106,4 +108,24 @@ impl Graph {
     pub fn is_output(&self, tensor: TensorId) -> bool {
         self.outputs.iter().any(|output| output.pieces.iter().any(|piece| piece.tensor == tensor))
     }
+}
+
+impl Upsample {
+    /// Pixel `y`, `x` of a map of twice `height` by `width`, of the pixels `at` this.
+    pub fn pixel(self, y: usize, x: usize, height: usize, width: usize, at: impl Fn(usize, usize) -> f32) -> f32 {
+        match self {
+            Upsample::Nearest => at(y / 2, x / 2),
+            Upsample::Bilinear => {
+                let (below, beside) = (neighbour(y, height), neighbour(x, width));
+                let (y, x) = (y / 2, x / 2);
+                (9.0 * at(y, x) + 3.0 * (at(y, beside) + at(below, x)) + at(below, beside)) / 16.0
+            }
+        }
+    }
+}
+
+/// Of two pixels that one of twice as many lies between, the further one: it lies a quarter of a pixel from the centre
+/// of `o / 2`. The border is repeated.
+pub fn neighbour(o: usize, size: usize) -> usize {
+    if o % 2 == 0 { (o / 2).saturating_sub(1) } else { (o / 2 + 1).min(size - 1) }
 }

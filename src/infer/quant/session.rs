@@ -1,6 +1,6 @@
 //! Runs a plan: one picture in, matrices of reals out.
 
-use super::graph::Upsample;
+use super::graph::{Upsample, neighbour};
 use super::kernel::{Arena, Isa, Job};
 use super::plan::{Place, Plan, Step, StepKind, Sum, View};
 use anyhow::{Context, Result, ensure};
@@ -211,8 +211,6 @@ fn nearest(arena: &mut Arena, from: View, to: View, scratch: &mut Vec<u8>) {
 /// Output centres lie a quarter of a pixel from those of the input: 9, 3, 3 and 1 sixteenths of the four around.
 fn bilinear(arena: &mut Arena, from: View, to: View, scratch: &mut Vec<u8>) {
     let [height, width, channels] = arena.known(from);
-    // The neighbour on the side that output `o` lies on.
-    let neighbour = |o: usize, size: usize| if o % 2 == 0 { (o / 2).saturating_sub(1) } else { (o / 2 + 1).min(size - 1) };
     let mut far = Vec::new();
     for y in 0..2 * height {
         gather(arena, from, y / 2, width, scratch);

@@ -12,6 +12,8 @@
 //! This folder holds the project's only `unsafe` code. What a kernel reads and writes is bounded by [`arena`], which
 //! checks every place when a plan is made; the kernels trust that.
 
+#![expect(unsafe_code, reason = "the instructions of the processor")]
+
 #[cfg(target_arch = "x86_64")]
 pub mod avx2;
 #[cfg(target_arch = "x86_64")]
