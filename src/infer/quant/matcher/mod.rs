@@ -18,6 +18,7 @@ use fuse::{Raw, Step};
 use std::sync::Arc;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::ops;
+use tract_onnx::tract_core::ops::change_axes::AxisOp;
 
 type Node = tract_onnx::tract_core::model::TypedNode;
 type PoolSpec = ops::cnn::PoolSpec;
@@ -28,7 +29,7 @@ type PoolSpec = ops::cnn::PoolSpec;
 /// The first node that cannot be part of it, by name.
 pub fn read(model: &TypedModel) -> Result<Graph> {
     ensure!(model.inputs.len() == 1, "the graph has {} inputs, expected one", model.inputs.len());
-    let mut reader = Reader { model, values: Vec::new(), raw: Raw::default() };
+    let mut reader = Reader::default();
     let order = model.eval_order().map_err(super::plain)?;
     for id in order {
         let node = &model.nodes[id];
@@ -54,13 +55,14 @@ enum Value {
     Matrix(Vec<Vec<TensorId>>),
 }
 
-struct Reader<'a> {
-    model: &'a TypedModel,
+
+#[derive(Default)]
+struct Reader {
     values: Vec<(OutletId, Value)>,
     raw: Raw,
 }
 
-impl Reader<'_> {
+impl Reader {
     fn value(&self, outlet: OutletId) -> Result<&Value> {
         // A network has some hundred nodes, and what is read was made lately.
         let found = self.values.iter().rev().find(|(at, _)| *at == outlet);
@@ -152,7 +154,7 @@ impl Reader<'_> {
     /// What a node makes of constants only.
     fn folded(&self, node: &Node) -> Result<Option<Arc<Tensor>>> {
         let inputs: Option<TVec<TValue>> = (0..node.inputs.len())
-            .map(|i| Ok(self.constant(node, i)?.map(TValue::from)))
+            .map(|i| Ok(self.constant(node, i)?.map(IntoTValue::into_tvalue)))
             .collect::<Result<Option<_>>>()?;
         let Some(inputs) = inputs.filter(|inputs| !inputs.is_empty()) else { return Ok(None) };
         let outputs = node.op().eval_out_of_plan(inputs).map_err(super::plain)?;
