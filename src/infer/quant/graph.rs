@@ -129,3 +129,25 @@ impl Upsample {
 pub fn neighbour(o: usize, size: usize) -> usize {
     if o % 2 == 0 { (o / 2).saturating_sub(1) } else { (o / 2 + 1).min(size - 1) }
 }
+
+impl Graph {
+    /// Lets the network read bytes where it was made for reals `byte * gain + offset`, per channel of the picture, and
+    /// says which byte stands for a real zero, as it lies around the picture.
+    pub fn read_bytes(&mut self, gain: [f32; 3], offset: [f32; 3]) -> [u8; 3] {
+        for layer in &mut self.layers {
+            let Kind::Conv(conv) = &mut layer.kind else { continue };
+            if layer.inputs.first() != Some(&0) {
+                continue;
+            }
+            let per_output = conv.weights.len() / conv.bias.len();
+            for (n, weights) in conv.weights.chunks_exact_mut(per_output).enumerate() {
+                for (i, weight) in weights.iter_mut().enumerate() {
+                    let channel = if conv.depthwise { n } else { i % 3 };
+                    conv.bias[n] += *weight * offset[channel];
+                    *weight *= gain[channel];
+                }
+            }
+        }
+        std::array::from_fn(|c| (-offset[c] / gain[c]).round().clamp(0.0, 255.0) as u8)
+    }
+}

@@ -1,3 +1,4 @@
+pub mod file;
 pub mod graph;
 pub mod kernel;
 pub mod matcher;

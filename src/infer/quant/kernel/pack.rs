@@ -1,6 +1,10 @@
 //! Weights in the order in which kernels read them.
 
 use super::BLOCK;
+use anyhow::{Result, ensure};
+
+/// Larger than any kernel or number of channels: keeps sizes from overflowing.
+const MOST: usize = 1 << 16;
 
 /// Weights of a convolution over all channels.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,10 +40,24 @@ impl Dense {
                 }
             }
         }
-        let narrow = packed.chunks_exact(2).all(|w| i32::from(w[0]).abs() + i32::from(w[1]).abs() <= 128);
-        let wide = if cfg!(target_arch = "x86_64") && !narrow { packed.iter().map(|w| i16::from(*w)).collect() } else { vec![] };
-        let offsets = offsets(weights, segments * bytes, padded);
-        Dense { bytes: packed, offsets, narrow, wide, outputs: padded, segments, dwords }
+        Self::prepared(packed, padded, segments, dwords)
+    }
+
+    /// From [`Dense::bytes`].
+    ///
+    /// # Errors
+    /// Bytes of another length, or a weight of -128.
+    pub fn from_packed(bytes: Vec<i8>, outputs: usize, segments: usize, dwords: usize) -> Result<Self> {
+        check(&bytes, [outputs, segments, dwords, 4])?;
+        Ok(Self::prepared(bytes, outputs, segments, dwords))
+    }
+
+    fn prepared(bytes: Vec<i8>, outputs: usize, segments: usize, dwords: usize) -> Self {
+        let narrow = bytes.chunks_exact(2).all(|w| i32::from(w[0]).abs() + i32::from(w[1]).abs() <= 128);
+        let widen = cfg!(target_arch = "x86_64") && !narrow;
+        let wide = if widen { bytes.iter().map(|w| i16::from(*w)).collect() } else { vec![] };
+        let offsets = offsets(&bytes, outputs);
+        Dense { bytes, offsets, narrow, wide, outputs, segments, dwords }
     }
 }
 
@@ -67,14 +85,36 @@ impl Depthwise {
             let group = (channel / BLOCK * side + kx) * groups + ky / 4;
             bytes[(group * BLOCK + channel % BLOCK) * 4 + ky % 4] = *weight;
         }
-        let offsets = offsets(weights, side * side, padded);
+        let offsets = offsets(&bytes, padded);
         Depthwise { bytes, offsets, channels: padded, side }
+    }
+
+    /// From [`Depthwise::bytes`].
+    ///
+    /// # Errors
+    /// Bytes of another length, or a weight of -128.
+    pub fn from_packed(bytes: Vec<i8>, channels: usize, side: usize) -> Result<Self> {
+        check(&bytes, [channels, side, side.div_ceil(4), 4])?;
+        let offsets = offsets(&bytes, channels);
+        Ok(Depthwise { bytes, offsets, channels, side })
     }
 }
 
-fn offsets(weights: &[i8], per_output: usize, padded: usize) -> Vec<i32> {
-    let mut offsets: Vec<i32> =
-        weights.chunks_exact(per_output).map(|w| w.iter().map(|w| 128 * i32::from(*w)).sum()).collect();
-    offsets.resize(padded, 0);
+fn check(bytes: &[i8], shape: [usize; 4]) -> Result<()> {
+    ensure!(shape.iter().all(|n| (1..=MOST).contains(n)), "its weights are {shape:?}");
+    ensure!(shape[0].is_multiple_of(BLOCK), "it has weights for {} channels, expected a multiple of {BLOCK}", shape[0]);
+    let length = shape.iter().try_fold(1usize, |all, n| all.checked_mul(*n));
+    ensure!(length == Some(bytes.len()), "it has {} weights for a shape of {shape:?}", bytes.len());
+    ensure!(!bytes.contains(&-128), "a weight is -128, expected at least -127");
+    Ok(())
+}
+
+/// Both packings have four bytes of sixteen channels in 64, block after block.
+fn offsets(bytes: &[i8], channels: usize) -> Vec<i32> {
+    let per_block = bytes.len() / (channels / BLOCK);
+    let mut offsets = vec![0; channels];
+    for (i, byte) in bytes.iter().enumerate() {
+        offsets[i / per_block * BLOCK + i % (4 * BLOCK) / 4] += 128 * i32::from(*byte);
+    }
     offsets
 }
