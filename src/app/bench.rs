@@ -4,7 +4,8 @@
 mod reel;
 
 use crate::frame::{Frame, Grey};
-use crate::infer::letterbox::Letterbox;
+use crate::infer::letterbox::{Letterbox, Planes};
+use crate::infer::manifest::Input;
 use crate::infer::motion::{Motion, WIDTH};
 use crate::infer::registry::Registry;
 use crate::infer::{self, Cost, Detector, Meter, Request, Stages};
@@ -154,7 +155,7 @@ struct Lane {
 
 enum End {
     Network { detector: Box<dyn Detector>, tracker: Tracker },
-    Tensor { letterbox: Letterbox, tensor: Vec<f32> },
+    Tensor { letterbox: Letterbox, input: Input, tensor: Vec<f32> },
 }
 
 impl Lane {
@@ -168,7 +169,7 @@ impl Lane {
         let name = if request.model == "auto" { "yolox-nano" } else { &request.model };
         let manifest = Registry::from_env().find(name)?.manifest;
         let tensor = vec![0.0; 3 * (manifest.input.width * manifest.input.height) as usize];
-        let end = End::Tensor { letterbox: Letterbox::new(&manifest.input), tensor };
+        let end = End::Tensor { letterbox: Letterbox::new(&manifest.input), input: manifest.input, tensor };
         Ok(Lane { model: manifest.name, motion: Motion::default(), end })
     }
 
@@ -182,8 +183,8 @@ impl Lane {
         let frame = Frame { picture: frame.picture.decoded(enough)?, ..frame.clone() };
         let mut costs = vec![("decode", meter.lap())];
         match &mut self.end {
-            End::Tensor { letterbox, tensor } => {
-                letterbox.fill(&frame.picture, tensor)?;
+            End::Tensor { letterbox, input, tensor } => {
+                letterbox.fill(&frame.picture, &mut Planes::new(input, tensor))?;
                 costs.push(("letterbox", meter.lap()));
             }
             End::Network { detector, tracker } => {

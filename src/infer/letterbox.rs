@@ -1,8 +1,8 @@
 //! A picture of any size becomes the tensor of a network's size: scaled with its proportions kept, the rest padded.
 //!
 //! Scaling comes first and colour second, whatever the picture is made of: a film's planes are scaled as planes,
-//! so a frame of 1080p is never turned into RGB at its full size. The colours go straight to their place in the
-//! tensor, with the network's range, mean and deviation applied on the way.
+//! so a frame of 1080p is never turned into RGB at its full size. A row of colours then goes to its place in the
+//! [`Tensor`], which is reals or bytes as the network wants it.
 //!
 //! Absent: rotation, and cropping. What the camera sees is what the network sees.
 
@@ -50,14 +50,74 @@ impl Fit {
     }
 }
 
-/// Fills the tensors of one network. Keeps its buffers from frame to frame.
-pub struct Letterbox {
-    input: Input,
-    /// Of red, green, blue: what a byte is multiplied with, and what is added, for the tensor.
+/// What a network reads, whatever the layout, the order of channels and the unit it was made for.
+pub trait Tensor {
+    /// Every pixel becomes this grey, 0..=255.
+    fn clear(&mut self, grey: u8);
+
+    /// Pixels of row `y` from column `x` on: red, green and blue, 0.0..=255.0, not rounded.
+    fn put(&mut self, y: usize, x: usize, rgb: [&[f32]; 3]);
+}
+
+/// Reals: three planes, in the unit that [`Input`] describes.
+pub struct Planes<'a> {
+    reals: &'a mut [f32],
+    /// Pixels per row, and per plane.
+    width: usize,
+    area: usize,
+    /// Of red, green and blue: which plane.
+    plane: [usize; 3],
+    /// Of red, green and blue: what a byte is multiplied with, and what is added.
     gain: [f32; 3],
     offset: [f32; 3],
-    /// Of red, green, blue: which plane of the tensor.
-    plane: [usize; 3],
+}
+
+impl Input {
+    /// Which channel of the network red, green and blue are.
+    pub fn order(&self) -> [usize; 3] {
+        match self.channels {
+            Channels::Rgb => [0, 1, 2],
+            Channels::Bgr => [2, 1, 0],
+        }
+    }
+
+    /// Per channel of the network: what a byte is multiplied with, and what is added, to be what it reads.
+    pub fn unit(&self) -> ([f32; 3], [f32; 3]) {
+        let [low, high] = self.range;
+        let gain = std::array::from_fn(|c| (high - low) / 255.0 / self.std[c]);
+        (gain, std::array::from_fn(|c| (low - self.mean[c]) / self.std[c]))
+    }
+}
+
+impl<'a> Planes<'a> {
+    pub fn new(input: &Input, reals: &'a mut [f32]) -> Self {
+        let (plane, (gain, offset)) = (input.order(), input.unit());
+        let area = (input.width * input.height) as usize;
+        debug_assert_eq!(reals.len(), 3 * area);
+        let of_colour = |list: [f32; 3]| plane.map(|p| list[p]);
+        Planes { reals, width: input.width as usize, area, plane, gain: of_colour(gain), offset: of_colour(offset) }
+    }
+}
+
+impl Tensor for Planes<'_> {
+    fn clear(&mut self, grey: u8) {
+        for (colour, plane) in self.plane.into_iter().enumerate() {
+            self.reals[plane * self.area..][..self.area].fill(f32::from(grey) * self.gain[colour] + self.offset[colour]);
+        }
+    }
+
+    fn put(&mut self, y: usize, x: usize, rgb: [&[f32]; 3]) {
+        for (colour, values) in rgb.into_iter().enumerate() {
+            let (gain, offset) = (self.gain[colour], self.offset[colour]);
+            let row = &mut self.reals[self.plane[colour] * self.area + y * self.width + x..][..values.len()];
+            row.iter_mut().zip(values).for_each(|(real, value)| *real = value * gain + offset);
+        }
+    }
+}
+
+/// Scales pictures for one network. Keeps its buffers from frame to frame.
+pub struct Letterbox {
+    input: Input,
     scalers: Option<Scalers>,
 }
 
@@ -67,6 +127,8 @@ struct Scalers {
     /// Decoded.
     picture: (u32, u32),
     kind: Kind,
+    /// A row of red, green and blue.
+    rgb: [Vec<f32>; 3],
 }
 
 enum Kind {
@@ -76,18 +138,7 @@ enum Kind {
 
 impl Letterbox {
     pub fn new(input: &Input) -> Self {
-        let [low, high] = input.range;
-        let plane = match input.channels {
-            Channels::Rgb => [0, 1, 2],
-            Channels::Bgr => [2, 1, 0],
-        };
-        Letterbox {
-            gain: plane.map(|p| (high - low) / 255.0 / input.std[p]),
-            offset: plane.map(|p| (low - input.mean[p]) / input.std[p]),
-            plane,
-            input: input.clone(),
-            scalers: None,
-        }
+        Letterbox { input: input.clone(), scalers: None }
     }
 
     /// Fewest columns and rows that a picture of this size must be decoded to, so that nothing is enlarged.
@@ -96,36 +147,23 @@ impl Letterbox {
         (fit.width, fit.height)
     }
 
-    /// Writes `picture` into `tensor` (channels, rows, columns), always the same one, and says where it lies.
-    pub fn fill(&mut self, picture: &Picture, tensor: &mut [f32]) -> Result<Fit> {
+    /// Writes `picture` into `tensor`, always the same one, and says where it lies.
+    pub fn fill(&mut self, picture: &Picture, tensor: &mut dyn Tensor) -> Result<Fit> {
         let (width, height) = picture.size();
         ensure!(width > 0 && height > 0, "the picture is empty: {width} x {height} pixels");
-        let area = (self.input.width * self.input.height) as usize;
-        debug_assert_eq!(tensor.len(), 3 * area);
         let fit = Fit::new((width, height), (self.input.width, self.input.height), self.input.letterbox);
         // Where it lies is decided by its true size; what is decoded of it may be half or a quarter of that.
         let picture = &picture.decoded((fit.width, fit.height))?;
         // While the size stays the same, so do the scalers, and the border around the last picture is right already.
         if !self.scalers.as_ref().is_some_and(|s| s.are_for(picture, fit)) {
-            for (colour, &plane) in self.plane.iter().enumerate() {
-                tensor[plane * area..][..area]
-                    .fill(f32::from(self.input.pad) * self.gain[colour] + self.offset[colour]);
-            }
+            tensor.clear(self.input.pad);
             self.scalers = Some(Scalers::new(picture, fit));
         }
-        let Letterbox { input, gain, offset, plane, scalers } = self;
-        let kind = &mut scalers.as_mut().context("the scalers were made above")?.kind;
+        let Scalers { kind, rgb, .. } = self.scalers.as_mut().context("the scalers were made above")?;
         for y in 0..fit.height as usize {
-            let start = (y + fit.y as usize) * input.width as usize + fit.x as usize;
-            // Red, green and blue of this row, wherever their planes are.
-            let mut planes = tensor.chunks_exact_mut(area).map(|plane| &mut plane[start..][..fit.width as usize]);
-            let mut out: [&mut [f32]; 3] = std::array::from_fn(|_| planes.next().unwrap_or_default());
-            if plane[0] != 0 {
-                out.reverse();
-            }
             match (&mut *kind, picture) {
-                (Kind::Rgb(scaler), Picture::Rgb(rgb)) => {
-                    scaler.row(rgb.as_raw(), y, out.each_mut().map(|row| &mut **row))
+                (Kind::Rgb(scaler), Picture::Rgb(picture)) => {
+                    scaler.row(picture.as_raw(), y, rgb.each_mut().map(|row| &mut row[..]));
                 }
                 (Kind::Yuv { luma, chroma, rows: [ys, us, vs] }, Picture::Yuv420(yuv)) => {
                     ensure!(
@@ -135,7 +173,7 @@ impl Letterbox {
                     luma.row(&yuv.y, y, [ys]);
                     chroma.row(&yuv.u, y, [us]);
                     chroma.row(&yuv.v, y, [vs]);
-                    for (out, [from_y, from_u, from_v, black]) in out.iter_mut().zip(to_rgb(yuv.full_range)) {
+                    for (out, [from_y, from_u, from_v, black]) in rgb.iter_mut().zip(to_rgb(yuv.full_range)) {
                         for (out, ((y, u), v)) in out.iter_mut().zip(ys.iter().zip(&*us).zip(&*vs)) {
                             *out = (from_y * y + from_u * u + from_v * v + black).clamp(0.0, 255.0);
                         }
@@ -143,9 +181,7 @@ impl Letterbox {
                 }
                 _ => unreachable!("the scalers are of the picture's kind, and it is decoded"),
             }
-            for ((out, gain), offset) in out.into_iter().zip(&*gain).zip(&*offset) {
-                out.iter_mut().for_each(|value| *value = *value * *gain + *offset);
-            }
+            tensor.put(y + fit.y as usize, fit.x as usize, rgb.each_ref().map(|row| &row[..]));
         }
         Ok(fit)
     }
@@ -155,15 +191,16 @@ impl Scalers {
     /// For pictures like this one, which is decoded.
     fn new(picture: &Picture, fit: Fit) -> Self {
         let (size, to) = (picture.size(), (fit.width, fit.height));
+        let rows = || std::array::from_fn(|_| vec![0.0; fit.width as usize]);
         let kind = match picture {
             Picture::Rgb(_) => Kind::Rgb(Scaler::new(size, to)),
             Picture::Yuv420(_) | Picture::Encoded(_) => Kind::Yuv {
                 luma: Scaler::new(size, to),
                 chroma: Scaler::new(Yuv420::chroma_size(size.0, size.1), to),
-                rows: std::array::from_fn(|_| vec![0.0; fit.width as usize]),
+                rows: rows(),
             },
         };
-        Scalers { fit, picture: size, kind }
+        Scalers { fit, picture: size, kind, rgb: rows() }
     }
 
     fn are_for(&self, picture: &Picture, fit: Fit) -> bool {
@@ -198,7 +235,7 @@ mod tests {
 
     fn filled(input: &Input, picture: &Picture) -> (Fit, Vec<f32>) {
         let mut tensor = vec![f32::NAN; 3 * 64];
-        let fit = Letterbox::new(input).fill(picture, &mut tensor).unwrap();
+        let fit = Letterbox::new(input).fill(picture, &mut Planes::new(input, &mut tensor)).unwrap();
         (fit, tensor)
     }
 
@@ -244,17 +281,20 @@ mod tests {
         let input = input(Channels::Rgb, Placement::Centred);
         let mut letterbox = Letterbox::new(&input);
         let mut tensor = vec![0.0; 3 * 64];
-        letterbox.fill(&picture(8, 16, [255, 255, 255]), &mut tensor).unwrap();
-        letterbox.fill(&picture(16, 8, [0, 0, 0]), &mut tensor).unwrap();
+        for (width, height, grey) in [(8, 16, 255), (16, 8, 0)] {
+            letterbox.fill(&picture(width, height, [grey; 3]), &mut Planes::new(&input, &mut tensor)).unwrap();
+        }
         assert_eq!(tensor, filled(&input, &picture(16, 8, [0, 0, 0])).1);
     }
 
     #[test]
     fn pictures_that_are_none_are_refused() {
-        let mut letterbox = Letterbox::new(&input(Channels::Rgb, Placement::Centred));
+        let input = input(Channels::Rgb, Placement::Centred);
+        let mut letterbox = Letterbox::new(&input);
+        let mut tensor = [0.0; 3 * 64];
         let short = Yuv420 { width: 4, height: 4, y: vec![0; 15], u: vec![0; 4], v: vec![0; 4], full_range: true };
         for picture in [picture(0, 4, [0; 3]), Picture::Yuv420(Arc::new(short))] {
-            assert!(letterbox.fill(&picture, &mut [0.0; 3 * 64]).is_err());
+            assert!(letterbox.fill(&picture, &mut Planes::new(&input, &mut tensor)).is_err());
         }
     }
 

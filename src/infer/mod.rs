@@ -16,6 +16,7 @@
 //! runtimes: only `tract.rs` knows tract. A second engine, as for int8, is a second `impl Detector` that [`load`]
 //! chooses by the manifest's `quantization`.
 
+mod engine;
 pub mod gate;
 pub mod golden;
 pub mod head;

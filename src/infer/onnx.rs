@@ -1,12 +1,12 @@
-//! A detector from a manifest and an ONNX file: letterbox, network, head, suppression.
+//! A detector from a manifest and a model's file: letterbox, network, head, suppression.
 
+use super::engine::Engine;
 use super::golden;
 use super::head::{Candidate, Head};
 use super::letterbox::{Fit, Letterbox};
 use super::manifest::{Golden, Manifest};
 use super::nms;
 use super::stages::{Meter, Stages};
-use super::tract::Net;
 use super::{Detector, Limits};
 use crate::detection::{Class, Detection, Detections};
 use crate::frame::Frame;
@@ -15,28 +15,26 @@ use anyhow::{Context, Result};
 /// Things found in one frame, at the most. Three times what is scored in COCO.
 const MAX_DETECTIONS: usize = 300;
 
-pub struct OnnxDetector {
+pub struct NetDetector {
     name: String,
     classes: Vec<Class>,
     limits: Limits,
     letterbox: Letterbox,
-    net: Net,
+    engine: Engine,
     head: Head,
     candidates: Vec<Candidate>,
 }
 
-impl OnnxDetector {
-    /// `onnx` is the file that `manifest` speaks of, checked by digest already.
-    pub fn new(manifest: &Manifest, onnx: &[u8], limits: Limits) -> Result<Self> {
-        let head = Head::new(manifest);
-        let input = [1, 3, manifest.input.height as usize, manifest.input.width as usize];
-        let mut detector = OnnxDetector {
+impl NetDetector {
+    /// `engine` was made of the file that `manifest` speaks of.
+    pub fn new(manifest: &Manifest, engine: Engine, limits: Limits) -> Result<Self> {
+        let mut detector = NetDetector {
             name: manifest.name.clone(),
             classes: manifest.interned_classes(),
             limits,
             letterbox: Letterbox::new(&manifest.input),
-            net: Net::new(onnx, input, head.output_shape())?,
-            head,
+            engine,
+            head: Head::new(manifest),
             candidates: Vec::new(),
         };
         if let Some(expected) = &manifest.golden {
@@ -47,8 +45,8 @@ impl OnnxDetector {
 
     /// What the network answers to the golden picture.
     pub fn golden(&mut self) -> Result<Golden> {
-        self.letterbox.fill(&golden::picture(), self.net.input()?)?;
-        Ok(Golden::of(self.net.run()?))
+        self.engine.fill(&mut self.letterbox, &golden::picture())?;
+        Ok(Golden::of(self.engine.run()?))
     }
 
     /// Turns the candidates into detections, as fractions of the picture that lies there in the input.
@@ -65,7 +63,7 @@ impl OnnxDetector {
     }
 }
 
-impl Detector for OnnxDetector {
+impl Detector for NetDetector {
     fn model(&self) -> &str {
         &self.name
     }
@@ -80,9 +78,9 @@ impl Detector for OnnxDetector {
 
     fn detect_timed(&mut self, frame: &Frame, stages: &mut Stages) -> Result<Detections> {
         let mut meter = Meter::start();
-        let fit = self.letterbox.fill(&frame.picture, self.net.input()?)?;
+        let fit = self.engine.fill(&mut self.letterbox, &frame.picture)?;
         stages.letterbox = meter.lap();
-        let output = self.net.run().with_context(|| format!("cannot run {}", self.name))?;
+        let output = self.engine.run().with_context(|| format!("cannot run {}", self.name))?;
         stages.infer = meter.lap();
         self.candidates.clear();
         self.head.decode(output, self.limits.min_score, &mut self.candidates);

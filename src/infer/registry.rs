@@ -11,8 +11,9 @@
 //! that was pulled is said to be broken and passed over, since a box left alone should rather see with its second
 //! best model than not at all.
 
-use super::manifest::{Golden, Manifest, Quantization};
-use super::onnx::OnnxDetector;
+use super::manifest::{Golden, Manifest};
+use super::engine::Engine;
+use super::onnx::NetDetector;
 use super::{Detector, Limits, Request};
 use crate::bad_input;
 use crate::problems::BadInput;
@@ -206,13 +207,12 @@ impl Known {
         self.open(limits)?.golden()
     }
 
-    fn open(&self, limits: Limits) -> Result<OnnxDetector> {
+    fn open(&self, limits: Limits) -> Result<NetDetector> {
         let manifest = &self.manifest;
-        if manifest.quantization != Quantization::None {
-            bad_input!("{} is an int8 model, which this version cannot run, expected one in floats", manifest.name);
-        }
         let bytes = self.read()?;
-        OnnxDetector::new(manifest, &bytes, limits).map_err(|error| self.unusable(&error))
+        Engine::new(manifest, &bytes)
+            .and_then(|engine| NetDetector::new(manifest, engine, limits))
+            .map_err(|error| self.unusable(&error))
     }
 
     /// The file's bytes, when they are those that the manifest means.

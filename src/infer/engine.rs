@@ -1,0 +1,88 @@
+//! What runs a network: tract in floats, or the integers of [`super::quant`].
+
+use super::head::Head;
+use super::letterbox::{Fit, Letterbox, Planes, Tensor};
+use super::manifest::{Input, Manifest, Quantization};
+use super::quant::{self, kernel::Isa, session::Session};
+use super::tract::Net;
+use crate::frame::Picture;
+use anyhow::{Result, ensure};
+
+pub enum Engine {
+    Float { net: Net, input: Input },
+    Int8(Pixels),
+}
+
+/// An integer network and the order in which it wants the colours of a pixel.
+pub struct Pixels {
+    session: Session,
+    height: usize,
+    order: [usize; 3],
+}
+
+impl Engine {
+    /// `file` is the one that `manifest` speaks of, checked by digest already.
+    pub fn new(manifest: &Manifest, file: &[u8]) -> Result<Self> {
+        match manifest.quantization {
+            Quantization::None => {
+                let input = manifest.input.clone();
+                let shape = [1, 3, input.height as usize, input.width as usize];
+                Ok(Engine::Float { net: Net::new(file, shape, Head::new(manifest).output_shape())?, input })
+            }
+            Quantization::Int8 => Engine::int8(manifest, &quant::file::read(file)?),
+        }
+    }
+
+    pub fn int8(manifest: &Manifest, plan: &quant::plan::Plan) -> Result<Self> {
+        let [_, rows, columns] = Head::new(manifest).output_shape();
+        ensure!(plan.outputs == [[rows, columns]], "its output has shape {:?}, expected {rows} x {columns}", plan.outputs);
+        let (height, width) = (manifest.input.height as usize, manifest.input.width as usize);
+        let found = plan.buffers.first().map(|picture| [picture.height, picture.width]);
+        ensure!(found == Some([height, width]), "it reads pictures of {found:?}, expected {height} x {width}");
+        let session = Session::new(plan, Isa::best())?;
+        Ok(Engine::Int8(Pixels { session, height, order: manifest.input.order() }))
+    }
+
+    pub fn fill(&mut self, letterbox: &mut Letterbox, picture: &Picture) -> Result<Fit> {
+        match self {
+            Engine::Float { net, input } => letterbox.fill(picture, &mut Planes::new(input, net.input()?)),
+            Engine::Int8(pixels) => letterbox.fill(picture, pixels),
+        }
+    }
+
+    /// The network's answer to what was filled in last: `[rows, columns]`.
+    pub fn run(&mut self) -> Result<&[f32]> {
+        match self {
+            Engine::Float { net, .. } => net.run(),
+            Engine::Int8(pixels) => {
+                pixels.session.run();
+                Ok(pixels.session.output(0))
+            }
+        }
+    }
+
+    /// The instructions it computes with.
+    pub fn isa(&self) -> &'static str {
+        match self {
+            Engine::Float { .. } => "tract",
+            Engine::Int8(pixels) => pixels.session.isa().name(),
+        }
+    }
+}
+
+impl Tensor for Pixels {
+    fn clear(&mut self, grey: u8) {
+        (0..self.height).for_each(|y| self.session.line(y).fill(grey));
+    }
+
+    fn put(&mut self, y: usize, x: usize, rgb: [&[f32]; 3]) {
+        let mut colours = [rgb[0]; 3];
+        for (channel, colour) in self.order.into_iter().zip(rgb) {
+            colours[channel] = colour;
+        }
+        let (pixels, _) = self.session.line(y)[3 * x..].as_chunks_mut::<3>();
+        for (((pixel, a), b), c) in pixels.iter_mut().zip(colours[0]).zip(colours[1]).zip(colours[2]) {
+            *pixel = [*a, *b, *c].map(|value| (value + 0.5) as u8);
+        }
+    }
+}
