@@ -1,0 +1,156 @@
+//! Convolutions over all channels.
+
+use super::epilogue::{Pixels, finish};
+use super::table::{Table, store_four};
+use super::{super::*, Sums};
+use std::arch::x86_64::*;
+use std::mem::MaybeUninit;
+
+/// Most pixels of a tile: with 32 channels 26 sums, and registers left for two weights and an input. The sides of
+/// feature maps of 416 pixels are multiples of it.
+const TILE: usize = 13;
+
+/// # Safety
+/// As for [`super::super::Isa::dense`].
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vbmi")]
+pub unsafe fn row(row: &DenseRow) {
+    let outputs = row.weights.outputs;
+    // SAFETY: promised by the caller; all pixels of a tile lie in the row.
+    unsafe {
+        if row.weights.segments == 1 && row.width >= 4 {
+            match row.weights.dwords {
+                4 if short::<4>(row) => return,
+                8 if short::<8>(row) => return,
+                _ => {}
+            }
+        }
+        // As few tiles as possible, of nearly the same size.
+        let tiles = row.width.div_ceil(TILE);
+        let (size, larger) = (row.width / tiles, row.width % tiles);
+        for n in (0..outputs).step_by(2 * BLOCK) {
+            let mut x = 0;
+            for i in 0..tiles {
+                let size = size + usize::from(i < larger);
+                if n + 2 * BLOCK <= outputs {
+                    tile::<2>(row, x, n, size);
+                } else {
+                    tile::<1>(row, x, n, size);
+                }
+                x += size;
+            }
+        }
+    }
+}
+
+/// # Safety
+/// As for [`row`], `x + size` pixels and `n + 16 * NR` channels, and `size` is in `1..=TILE`.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vbmi")]
+unsafe fn tile<const NR: usize>(row: &DenseRow, x: usize, n: usize, size: usize) {
+    // SAFETY: promised by the caller.
+    unsafe {
+        match size {
+            1 => tile_of::<1, NR>(row, x, n),
+            2 => tile_of::<2, NR>(row, x, n),
+            3 => tile_of::<3, NR>(row, x, n),
+            4 => tile_of::<4, NR>(row, x, n),
+            5 => tile_of::<5, NR>(row, x, n),
+            6 => tile_of::<6, NR>(row, x, n),
+            7 => tile_of::<7, NR>(row, x, n),
+            8 => tile_of::<8, NR>(row, x, n),
+            9 => tile_of::<9, NR>(row, x, n),
+            10 => tile_of::<10, NR>(row, x, n),
+            11 => tile_of::<11, NR>(row, x, n),
+            12 => tile_of::<12, NR>(row, x, n),
+            _ => tile_of::<TILE, NR>(row, x, n),
+        }
+    }
+}
+
+/// `MR` pixels of `NR * 16` channels.
+///
+/// # Safety
+/// As for [`tile`].
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vbmi")]
+#[inline(never)]
+unsafe fn tile_of<const MR: usize, const NR: usize>(row: &DenseRow, x: usize, n: usize) {
+    let DenseRow { weights, epilogue, pixel, out, added, .. } = *row;
+    let products = weights.segments * weights.dwords * 4;
+    let block = products * BLOCK;
+    // SAFETY: weights have a block for every sixteen channels and the inputs are promised by the caller.
+    unsafe {
+        let mut sums = [[_mm512_setzero_si512(); NR]; MR];
+        let mut from_weights = weights.bytes.as_ptr().add(n / BLOCK * block);
+        for segment in row.segments {
+            let mut from = row.from.add(segment + x * pixel);
+            for _ in 0..weights.dwords {
+                let mut w = [_mm512_setzero_si512(); NR];
+                for j in 0..NR {
+                    w[j] = _mm512_loadu_si512(from_weights.add(j * block).cast());
+                }
+                // Pixels are reached from every fourth, so that few addresses are kept.
+                for i in 0..MR {
+                    let input = from.add(i / 4 * 4 * pixel).add(i % 4 * pixel).cast::<i32>().read_unaligned();
+                    let input = _mm512_set1_epi32(input);
+                    for j in 0..NR {
+                        sums[i][j] = _mm512_dpbusd_epi32(sums[i][j], input, w[j]);
+                    }
+                }
+                from = from.add(4);
+                from_weights = from_weights.add(4 * BLOCK);
+            }
+        }
+        let mut stored = MaybeUninit::<[[Sums; MR]; NR]>::uninit();
+        let first = stored.as_mut_ptr().cast::<Sums>();
+        for i in 0..MR {
+            for j in 0..NR {
+                first.add(j * MR + i).write(sums[i][j]);
+            }
+        }
+        for (j, sums) in stored.assume_init_ref().iter().enumerate() {
+            finish(&Pixels { epilogue, out, added, x, n: n + j * BLOCK, products }, sums);
+        }
+    }
+}
+
+/// A row with few inputs, `D` dwords in one segment, and a table: weights and table stay in registers, and so do the
+/// sums up to the bytes. False where this cannot be done.
+///
+/// # Safety
+/// As for [`row`], and the weights are of this shape, and the width is at least 4.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vbmi")]
+#[inline(never)]
+unsafe fn short<const D: usize>(row: &DenseRow) -> bool {
+    let DenseRow { weights, epilogue, pixel, width, .. } = *row;
+    let Out::Bytes { to, pixel: to_pixel } = row.out else { return false };
+    if epilogue.act != Act::Table || !row.added.from.is_null() {
+        return false;
+    }
+    // SAFETY: promised by the caller.
+    unsafe {
+        let from = row.from.add(row.segments[0]);
+        for n in (0..weights.outputs).step_by(BLOCK) {
+            let table = Table::load(epilogue, n);
+            if !table.is_bounded(4 * D) {
+                return false;
+            }
+            let mut w = [_mm512_setzero_si512(); D];
+            for d in 0..D {
+                w[d] = _mm512_loadu_si512(weights.bytes.as_ptr().add((n * D + d * BLOCK) * 4).cast());
+            }
+            for x in (0..width).step_by(4) {
+                // The last four may be done twice.
+                let x = x.min(width - 4);
+                let from = from.add(x * pixel);
+                let mut sums = [_mm512_setzero_si512(); 4];
+                for d in 0..D {
+                    for i in 0..4 {
+                        let input = from.add(i * pixel + 4 * d).cast::<i32>().read_unaligned();
+                        sums[i] = _mm512_dpbusd_epi32(sums[i], _mm512_set1_epi32(input), w[d]);
+                    }
+                }
+                store_four(to.add(x * to_pixel + n), to_pixel, table.four::<true>(sums));
+            }
+        }
+        true
+    }
+}
