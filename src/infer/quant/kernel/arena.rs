@@ -182,7 +182,8 @@ impl Arena {
 
     /// Binds a convolution over all channels to its places.
     pub fn dense(&self, conv: &Conv<Dense>, epilogue: &Epilogue, added: Option<View>) -> Result<Job> {
-        let weights = conv.weights.clone();
+        let mut weights = conv.weights.clone();
+        self.isa.prepare(&mut weights);
         let [_, _, channels] = self.shape(conv.from)?;
         let [rows, columns] = conv.kernel;
         let room = self.rooms[conv.from.buffer];
@@ -197,8 +198,7 @@ impl Arena {
         let packed = weights.segments == segments.len() && weights.dwords == bytes.div_ceil(4);
         ensure!(packed, "its weights are packed for {} segments of {} dwords", weights.segments, weights.dwords);
         let length = weights.outputs * weights.segments * weights.dwords * 4;
-        let wide = weights.narrow || cfg!(not(target_arch = "x86_64")) || weights.wide.len() == length;
-        ensure!(weights.bytes.len() == length && wide, "its weights are not of the length that their shape asks for");
+        ensure!(weights.bytes.len() == length, "its weights are not of the length that their shape asks for");
         ensure!(weights.segments * weights.dwords * 4 <= MOST_PRODUCTS, "its sums may leave 32 bits");
         let (outputs, offsets) = (weights.outputs, weights.offsets.len());
         self.bind(conv, Weights::Dense { weights, segments }, [outputs, offsets], epilogue, added)

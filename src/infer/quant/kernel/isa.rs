@@ -1,6 +1,6 @@
 //! Which instructions there are, and the choice of a kernel by them.
 
-use super::{DenseRow, DepthwiseRow, scalar};
+use super::{Dense, DenseRow, DepthwiseRow, scalar};
 
 /// A set of instructions that there is a kernel for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,6 +12,9 @@ pub enum Isa {
     /// AVX2 with dot products of bytes in 256 bits.
     #[cfg(target_arch = "x86_64")]
     AvxVnni,
+    /// The same kernel with the instructions of AVX-512, to test it where AVX-VNNI is missing.
+    #[cfg(all(test, target_arch = "x86_64"))]
+    AvxVnniOf512,
     #[cfg(target_arch = "x86_64")]
     Avx512Vnni,
     #[cfg(target_arch = "aarch64")]
@@ -33,6 +36,10 @@ impl Isa {
             }
             if avx2 && is_x86_feature_detected!("avxvnni") {
                 found.push(Isa::AvxVnni);
+            }
+            #[cfg(test)]
+            if avx2 && is_x86_feature_detected!("avx512vnni") && is_x86_feature_detected!("avx512vl") {
+                found.push(Isa::AvxVnniOf512);
             }
             if avx2
                 && is_x86_feature_detected!("avx512f")
@@ -67,6 +74,8 @@ impl Isa {
             Isa::Avx2 => "avx2",
             #[cfg(target_arch = "x86_64")]
             Isa::AvxVnni => "avx-vnni",
+            #[cfg(all(test, target_arch = "x86_64"))]
+            Isa::AvxVnniOf512 => "avx-vnni of avx512",
             #[cfg(target_arch = "x86_64")]
             Isa::Avx512Vnni => "avx512-vnni",
             #[cfg(target_arch = "aarch64")]
@@ -76,8 +85,18 @@ impl Isa {
         }
     }
 
+    /// Brings weights into the form that the kernel wants as well.
+    pub fn prepare(self, weights: &mut Dense) {
+        #[cfg(target_arch = "x86_64")]
+        if self == Isa::Avx2 {
+            weights.widen();
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = weights;
+    }
+
     /// # Safety
-    /// The processor has the instructions, every place that `row` describes may be read, and what it describes as
+    /// The weights are prepared, the processor has the instructions, every place that `row` describes may be read, and what it describes as
     /// output may be written and is not part of what is read.
     pub unsafe fn dense(self, row: &DenseRow) {
         // SAFETY: the caller's promises are those of the kernels.
@@ -87,6 +106,8 @@ impl Isa {
                 Isa::Avx2 => super::avx2::dense(row),
                 #[cfg(target_arch = "x86_64")]
                 Isa::AvxVnni => super::avxvnni::dense(row),
+                #[cfg(all(test, target_arch = "x86_64"))]
+                Isa::AvxVnniOf512 => super::avxvnni::of_512::dense(row),
                 #[cfg(target_arch = "x86_64")]
                 Isa::Avx512Vnni => super::avx512::dense(row),
                 #[cfg(target_arch = "aarch64")]
@@ -105,7 +126,11 @@ impl Isa {
         unsafe {
             match self {
                 #[cfg(target_arch = "x86_64")]
-                Isa::Avx2 | Isa::AvxVnni => super::avx2::depthwise(row),
+                Isa::Avx2 => super::avx2::depthwise(row),
+                #[cfg(target_arch = "x86_64")]
+                Isa::AvxVnni => super::avxvnni::depthwise(row),
+                #[cfg(all(test, target_arch = "x86_64"))]
+                Isa::AvxVnniOf512 => super::avxvnni::of_512::depthwise(row),
                 #[cfg(target_arch = "x86_64")]
                 Isa::Avx512Vnni => super::avx512::depthwise(row),
                 #[cfg(target_arch = "aarch64")]

@@ -15,7 +15,9 @@ pub struct Dense {
     pub offsets: Vec<i32>,
     /// Whether no two neighbours of the inputs `2i, 2i+1` can sum to more than 16 bits: `255 * (|w0| + |w1|) <= 32767`.
     pub narrow: bool,
-    /// For kernels that have no dot product of bytes, where `narrow` is false: `bytes` widened. Else empty.
+    /// For kernels that have no dot product of bytes, where `narrow` is false: `bytes` widened. Empty until
+    /// [`Dense::widen`]. `[outputs / 16][segment][dword][2][16][2]`: of each four the even ones come first, then the
+    /// odd ones.
     pub wide: Vec<i16>,
     /// Output channels, padded.
     pub outputs: usize,
@@ -52,12 +54,19 @@ impl Dense {
         Ok(Self::prepared(bytes, outputs, segments, dwords))
     }
 
+    /// Makes [`Dense::wide`], if it is needed: it is twice as large as the weights.
+    pub fn widen(&mut self) {
+        if !self.narrow {
+            let dwords = self.bytes.chunks_exact(4 * BLOCK);
+            let halves = dwords.flat_map(|dword| [0, 1].map(|odd| dword[odd..].iter().step_by(2)));
+            self.wide = halves.flatten().map(|w| i16::from(*w)).collect();
+        }
+    }
+
     fn prepared(bytes: Vec<i8>, outputs: usize, segments: usize, dwords: usize) -> Self {
         let narrow = bytes.chunks_exact(2).all(|w| i32::from(w[0]).abs() + i32::from(w[1]).abs() <= 128);
-        let widen = cfg!(target_arch = "x86_64") && !narrow;
-        let wide = if widen { bytes.iter().map(|w| i16::from(*w)).collect() } else { vec![] };
         let offsets = offsets(&bytes, outputs);
-        Dense { bytes, offsets, narrow, wide, outputs, segments, dwords }
+        Dense { bytes, offsets, narrow, wide: vec![], outputs, segments, dwords }
     }
 }
 

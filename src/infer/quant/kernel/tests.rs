@@ -98,7 +98,7 @@ fn dense_rows_are_the_same_bytes_in_every_kernel() {
         let width = dice.one_of(&[1, 2, 3, 4, 5, 7, 8, 12, 13, 14, 16, 26, 27, 40]);
         let act = dice.one_of(&ACTS);
         let most = dice.one_of(&[127, 127, 64]);
-        let weights = Dense::new(&dice.weights(outputs * segments * bytes, most), outputs, segments, bytes);
+        let mut weights = Dense::new(&dice.weights(outputs * segments * bytes, most), outputs, segments, bytes);
         let pixel = dice.one_of(&[bytes, bytes.div_ceil(2), bytes + 16]);
         let reals = (act != Act::Table && dice.below(4) == 0).then_some(outputs);
         let add = reals.is_none() && dice.below(3) == 0;
@@ -110,6 +110,7 @@ fn dense_rows_are_the_same_bytes_in_every_kernel() {
         let to = weights.outputs + dice.one_of(&[0, 16, 48]);
         let beside = dice.bytes((width + 1) * to);
         let added = Added { from: if add { beside.as_ptr() } else { std::ptr::null() }, pixel: to };
+        others.iter().for_each(|isa| isa.prepare(&mut weights));
         let run = |isa: Isa| {
             let mut room = Room::new(width, to);
             let out = room.out(to, reals);
