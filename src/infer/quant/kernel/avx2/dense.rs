@@ -1,13 +1,10 @@
 //! Convolutions over all channels, sixteen outputs at a time.
 
-use super::epilogue::{Pixels, finish};
+use super::epilogue::{Pixels, STORED, finish};
 use super::{super::*, Dot, Sums};
 use std::arch::x86_64::*;
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
-
-/// Most pixels whose sums are stored before they are finished.
-const STORED: usize = 64;
 
 /// How the products of four bytes of a pixel with the weights of sixteen outputs are made.
 pub trait Products {

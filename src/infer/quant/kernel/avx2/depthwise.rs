@@ -1,12 +1,9 @@
 //! Depthwise convolutions with words: the taps of a column below each other are multiplied in pairs.
 
-use super::epilogue::{Pixels, finish};
+use super::epilogue::{Pixels, STORED, finish};
 use super::{super::*, Sums};
 use std::arch::x86_64::*;
 use std::mem::MaybeUninit;
-
-/// Most pixels whose sums are stored before they are finished.
-const STORED: usize = 64;
 
 /// # Safety
 /// As for [`super::super::Isa::depthwise`].

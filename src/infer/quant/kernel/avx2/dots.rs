@@ -1,13 +1,10 @@
 //! Depthwise convolutions with products of bytes: the taps of a column below each other are the four bytes of a dot
 //! product. Two pixels are done at a time, one in each half of a register.
 
-use super::epilogue::{Pixels, finish};
+use super::epilogue::{Pixels, STORED, finish};
 use super::{super::*, Dot, Sums};
 use std::arch::x86_64::*;
 use std::mem::MaybeUninit;
-
-/// Most pixels whose sums are stored before they are finished.
-const STORED: usize = 64;
 
 /// Taps of two columns: four channels each in a register, one column in each half.
 type Taps = [__m256i; 4];

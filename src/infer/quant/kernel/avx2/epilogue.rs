@@ -3,6 +3,10 @@
 use super::table::Table;
 use super::{super::*, Sums};
 use std::arch::x86_64::*;
+use std::mem::MaybeUninit;
+
+/// Most pixels whose sums are stored before they are finished.
+pub const STORED: usize = 64;
 
 /// See [`logistic`] for the steps.
 #[target_feature(enable = "avx2,fma")]
@@ -69,7 +73,7 @@ pub struct Pixels<'a> {
     pub n: usize,
 }
 
-/// Writes one pixel for every member of `sums`.
+/// Writes one pixel for every member of `sums`, [`STORED`] at most.
 ///
 /// # Safety
 /// These pixels may be written and, where something is added, read, and the epilogue has the channels.
@@ -197,35 +201,32 @@ impl Pixels<'_> {
 
 /// What the table has for each pixel of `sums`, with its place there.
 ///
+/// All places are found before the first is looked up: either alone has short chains of instructions, both together
+/// have one that the processor cannot look beyond.
+///
 /// # Safety
-/// The epilogue has a table and sixteen channels from `n` on.
+/// The epilogue has a table and sixteen channels from `n` on, and there is a pixel.
 #[target_feature(enable = "avx2,fma")]
 #[inline]
 unsafe fn each_found(epilogue: &Epilogue, n: usize, sums: &[Sums], mut each: impl FnMut(usize, __m128i)) {
     // SAFETY: promised by the caller.
     let table = unsafe { Table::load(epilogue, n) };
-    let mut x = 0;
-    let mut two = |found: __m256i, both: bool| {
-        each(x, _mm256_castsi256_si128(found));
-        if both {
-            each(x + 1, _mm256_extracti128_si256::<1>(found));
-        }
-        x += 2;
-    };
-    let mut fours = sums.chunks_exact(4);
-    for four in &mut fours {
-        let [a, b] = table.look_up::<2>(four);
-        two(a, true);
-        two(b, true);
+    let (mut places, last) = ([const { MaybeUninit::<__m256i>::uninit() }; STORED / 2], sums.len() - 1);
+    let pairs = sums.len().div_ceil(2);
+    for (i, place) in places[..pairs].iter_mut().enumerate() {
+        place.write(table.places(&sums[2 * i], &sums[(2 * i + 1).min(last)]));
     }
-    match fours.remainder() {
-        [a] => two(table.look_up::<1>(&[*a, *a])[0], false),
-        [a, b] => two(table.look_up::<1>(&[*a, *b])[0], true),
-        [a, b, c] => {
-            let [ab, c] = table.look_up::<2>(&[*a, *b, *c, *c]);
-            two(ab, true);
-            two(c, false);
+    for i in (0..pairs).step_by(2) {
+        // SAFETY: these were written above.
+        let two = unsafe { [places[i].assume_init(), places[(i + 1).min(pairs - 1)].assume_init()] };
+        for (j, found) in table.look_up(two).into_iter().enumerate() {
+            let x = 2 * (i + j);
+            if x <= last {
+                each(x, _mm256_castsi256_si128(found));
+            }
+            if x < last {
+                each(x + 1, _mm256_extracti128_si256::<1>(found));
+            }
         }
-        _ => {}
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{super::*, Sums};
 use std::arch::x86_64::*;
+use std::hint::black_box;
 
 /// Undoes the order in which packing puts two pixels: they lie in dwords 0, 4, 1, 5 and 2, 6, 3, 7.
 const ORDER: [i32; 8] = [0, 4, 1, 5, 2, 6, 3, 7];
@@ -53,36 +54,32 @@ impl Table {
         _mm256_cvtps_epi32(_mm256_min_ps(y, _mm256_set1_ps(127.0)))
     }
 
-    /// Values of two pixels, as bytes in order.
+    /// The places in the table of two pixels, less 128, as bytes in order.
     #[target_feature(enable = "avx2,fma")]
     #[inline]
-    fn values(&self, a: &Sums, b: &Sums) -> __m256i {
+    pub fn places(&self, a: &Sums, b: &Sums) -> __m256i {
         let of = |sums: &Sums| _mm256_packs_epi32(self.value(sums[0], 0), self.value(sums[1], 1));
         _mm256_permutevar8x32_epi32(_mm256_packs_epi16(of(a), of(b)), self.order)
     }
 
-    /// The bytes of `2 * N` pixels, two in a register.
+    /// What lies there.
     #[target_feature(enable = "avx2,fma")]
     #[inline]
-    pub fn look_up<const N: usize>(&self, sums: &[Sums]) -> [__m256i; N] {
-        let mut values = [_mm256_setzero_si256(); N];
+    pub fn look_up<const N: usize>(&self, places: [__m256i; N]) -> [__m256i; N] {
         let mut low = [_mm256_setzero_si256(); N];
         let mut high = [_mm256_setzero_si256(); N];
-        let mut places = [_mm256_setzero_si256(); N];
-        for i in 0..N {
-            values[i] = self.values(&sums[2 * i], &sums[2 * i + 1]);
-            places[i] = _mm256_and_si256(values[i], _mm256_set1_epi8(127));
-        }
-        for (k, [step_low, step_high]) in self.steps.iter().enumerate() {
+        let mut rest = places.map(|places| _mm256_and_si256(places, _mm256_set1_epi8(127)));
+        // Not unrolled: all steps at once would not fit into the registers.
+        for [step_low, step_high] in black_box(&self.steps[..]) {
             let (step_low, step_high) = (_mm256_broadcastsi128_si256(*step_low), _mm256_broadcastsi128_si256(*step_high));
             for i in 0..N {
-                let place = _mm256_sub_epi8(places[i], _mm256_set1_epi8(16 * k as i8));
-                low[i] = _mm256_xor_si256(low[i], _mm256_shuffle_epi8(step_low, place));
-                high[i] = _mm256_xor_si256(high[i], _mm256_shuffle_epi8(step_high, place));
+                low[i] = _mm256_xor_si256(low[i], _mm256_shuffle_epi8(step_low, rest[i]));
+                high[i] = _mm256_xor_si256(high[i], _mm256_shuffle_epi8(step_high, rest[i]));
+                rest[i] = _mm256_sub_epi8(rest[i], _mm256_set1_epi8(16));
             }
         }
         for i in 0..N {
-            low[i] = _mm256_blendv_epi8(high[i], low[i], values[i]);
+            low[i] = _mm256_blendv_epi8(high[i], low[i], places[i]);
         }
         low
     }
