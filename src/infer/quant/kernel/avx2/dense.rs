@@ -111,8 +111,9 @@ pub unsafe fn row<P: Products>(row: &DenseRow) {
                         2 => tile::<P, 2>(row, x + done, n, to),
                         3 => tile::<P, 3>(row, x + done, n, to),
                         4 => tile::<P, 4>(row, x + done, n, to),
-                        5 => tile::<P, 5>(row, x + done, n, to),
-                        _ => tile::<P, 6>(row, x + done, n, to),
+                        5 if P::TILE >= 5 => tile::<P, 5>(row, x + done, n, to),
+                        6 if P::TILE >= 6 => tile::<P, 6>(row, x + done, n, to),
+                        _ => {}
                     }
                     done += each;
                 }
