@@ -1,1 +1,0 @@
-use super::*; pub unsafe fn dense(row:&DenseRow){ unsafe{scalar::dense(row)} } pub unsafe fn depthwise(row:&DepthwiseRow){unsafe{scalar::depthwise(row)}} pub unsafe fn dense_dot(row:&DenseRow){unsafe{dense(row)}}

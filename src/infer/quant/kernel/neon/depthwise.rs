@@ -1,0 +1,187 @@
+//! Depthwise convolutions: sixteen channels lie in a register, so every tap is two long multiplications.
+//!
+//! Two products are summed in 16 bits, as in [`super::plain`], and then added to 32.
+
+use super::super::{Act, BLOCK, DepthwiseRow};
+use super::{Sink, Sums, beginning, signed};
+use core::arch::aarch64::*;
+
+/// # Safety
+/// As for [`super::super::Isa::depthwise`].
+#[target_feature(enable = "neon")]
+pub unsafe fn row(row: &DepthwiseRow) {
+    for n in (0..row.weights.channels).step_by(BLOCK) {
+        let sink = Sink::new(row.epilogue, row.added, row.out, n);
+        // SAFETY: promised by the caller.
+        unsafe {
+            if row.epilogue.act == Act::Table {
+                block::<true>(row, &sink, n);
+                sink.end(row.width);
+            } else {
+                block::<false>(row, &sink, n);
+            }
+        }
+    }
+}
+
+/// # Safety
+/// As for [`row`].
+#[target_feature(enable = "neon")]
+unsafe fn block<const TABLED: bool>(row: &DepthwiseRow, sink: &Sink, n: usize) {
+    // SAFETY: promised by the caller.
+    unsafe {
+        match (row.weights.side, row.stride) {
+            (3, 1) => three_by_one::<TABLED>(row, sink, n),
+            (3, 2) => three_by_two::<TABLED>(row, sink, n),
+            _ => any::<TABLED>(row, sink, n),
+        }
+    }
+}
+
+/// Taps below each other.
+type Column = [int8x16_t; 3];
+
+/// Weights of a square of three, by columns.
+#[target_feature(enable = "neon")]
+fn square(row: &DepthwiseRow, n: usize) -> [Column; 3] {
+    let weights = &row.weights.bytes[n * 12..][..BLOCK * 12];
+    [0, 1, 2].map(|kx| {
+        // SAFETY: each of the three columns has 64 bytes.
+        let int8x16x4_t(top, middle, bottom, _) = unsafe { vld4q_s8(weights.as_ptr().add(kx * 64)) };
+        [top, middle, bottom]
+    })
+}
+
+/// The taps of an input pixel and the two below it.
+///
+/// # Safety
+/// The row has them.
+#[inline]
+#[target_feature(enable = "neon")]
+unsafe fn column(row: &DepthwiseRow, n: usize, x: usize) -> Column {
+    // SAFETY: promised by the caller.
+    unsafe {
+        let top = row.from.add(x * row.pixel + n);
+        [signed(top), signed(top.add(row.line)), signed(top.add(2 * row.line))]
+    }
+}
+
+#[inline]
+#[target_feature(enable = "neon")]
+fn nine(begin: Sums, w: &[Column; 3], a: Column, b: Column, c: Column) -> Sums {
+    let sums = pair(begin, (a[0], w[0][0]), (a[1], w[0][1]));
+    let sums = pair(sums, (a[2], w[0][2]), (b[0], w[1][0]));
+    let sums = pair(sums, (b[1], w[1][1]), (b[2], w[1][2]));
+    let sums = pair(sums, (c[0], w[2][0]), (c[1], w[2][1]));
+    single(sums, (c[2], w[2][2]))
+}
+
+/// Stride 1: each column is read once and serves three outputs.
+///
+/// # Safety
+/// As for [`row`].
+#[target_feature(enable = "neon")]
+unsafe fn three_by_one<const TABLED: bool>(row: &DepthwiseRow, sink: &Sink, n: usize) {
+    let (w, begin) = (square(row, n), beginning(&row.weights.offsets, n));
+    let mut x = 0;
+    // SAFETY: promised by the caller: outputs up to the width, and two input columns more.
+    unsafe {
+        let (mut a, mut b) = (column(row, n, 0), column(row, n, 1));
+        while x + 3 <= row.width {
+            let c = column(row, n, x + 2);
+            sink.put::<TABLED, 1>(x, [nine(begin, &w, a, b, c)]);
+            a = column(row, n, x + 3);
+            sink.put::<TABLED, 1>(x + 1, [nine(begin, &w, b, c, a)]);
+            b = column(row, n, x + 4);
+            sink.put::<TABLED, 1>(x + 2, [nine(begin, &w, c, a, b)]);
+            x += 3;
+        }
+        while x < row.width {
+            let c = column(row, n, x + 2);
+            sink.put::<TABLED, 1>(x, [nine(begin, &w, a, b, c)]);
+            (a, b) = (b, c);
+            x += 1;
+        }
+    }
+}
+
+/// Stride 2: every second column serves two outputs.
+///
+/// # Safety
+/// As for [`row`].
+#[target_feature(enable = "neon")]
+unsafe fn three_by_two<const TABLED: bool>(row: &DepthwiseRow, sink: &Sink, n: usize) {
+    let (w, begin) = (square(row, n), beginning(&row.weights.offsets, n));
+    // SAFETY: promised by the caller.
+    unsafe {
+        let mut a = column(row, n, 0);
+        for x in 0..row.width {
+            let (b, c) = (column(row, n, 2 * x + 1), column(row, n, 2 * x + 2));
+            sink.put::<TABLED, 1>(x, [nine(begin, &w, a, b, c)]);
+            a = c;
+        }
+    }
+}
+
+/// Any square, and any stride.
+///
+/// # Safety
+/// As for [`row`].
+#[target_feature(enable = "neon")]
+unsafe fn any<const TABLED: bool>(row: &DepthwiseRow, sink: &Sink, n: usize) {
+    let side = row.weights.side;
+    let groups = side.div_ceil(4);
+    let weights = &row.weights.bytes[n / BLOCK * side * groups * 64..][..side * groups * 64];
+    let begin = beginning(&row.weights.offsets, n);
+    for x in 0..row.width {
+        let mut sums = begin;
+        for kx in 0..side {
+            for group in 0..groups {
+                // SAFETY: a group has 64 bytes of weights, and the caller promises the input.
+                unsafe {
+                    let int8x16x4_t(w0, w1, w2, w3) = vld4q_s8(weights.as_ptr().add((kx * groups + group) * 64));
+                    let tap = |i: usize| {
+                        signed(row.from.add((4 * group + i) * row.line + (x * row.stride + kx) * row.pixel + n))
+                    };
+                    match side - 4 * group {
+                        1 => sums = single(sums, (tap(0), w0)),
+                        2 => sums = pair(sums, (tap(0), w0), (tap(1), w1)),
+                        3 => sums = single(pair(sums, (tap(0), w0), (tap(1), w1)), (tap(2), w2)),
+                        _ => sums = pair(pair(sums, (tap(0), w0), (tap(1), w1)), (tap(2), w2), (tap(3), w3)),
+                    }
+                }
+            }
+        }
+        // SAFETY: promised by the caller.
+        unsafe { sink.put::<TABLED, 1>(x, [sums]) };
+    }
+}
+
+/// An input and its weight, of sixteen channels.
+type Tap = (int8x16_t, int8x16_t);
+
+#[inline]
+#[target_feature(enable = "neon")]
+fn pair(sums: Sums, a: Tap, b: Tap) -> Sums {
+    let low = vmull_s8(vget_low_s8(a.0), vget_low_s8(a.1));
+    let low = vmlal_s8(low, vget_low_s8(b.0), vget_low_s8(b.1));
+    let high = vmlal_high_s8(vmull_high_s8(a.0, a.1), b.0, b.1);
+    widen(sums, low, high)
+}
+
+#[inline]
+#[target_feature(enable = "neon")]
+fn single(sums: Sums, a: Tap) -> Sums {
+    widen(sums, vmull_s8(vget_low_s8(a.0), vget_low_s8(a.1)), vmull_high_s8(a.0, a.1))
+}
+
+#[inline]
+#[target_feature(enable = "neon")]
+fn widen(sums: Sums, low: int16x8_t, high: int16x8_t) -> Sums {
+    [
+        vaddw_s16(sums[0], vget_low_s16(low)),
+        vaddw_high_s16(sums[1], low),
+        vaddw_s16(sums[2], vget_low_s16(high)),
+        vaddw_high_s16(sums[3], high),
+    ]
+}
