@@ -2,38 +2,20 @@
 //!
 //! Two products are summed in 16 bits, as in [`super::plain`], and then added to 32.
 
-use super::super::{Act, BLOCK, DepthwiseRow};
-use super::{Sink, Sums, beginning, signed};
+use super::super::{BLOCK, DepthwiseRow};
+use super::{Pixel, Sums, beginning, signed, store};
 use core::arch::aarch64::*;
 
 /// # Safety
-/// As for [`super::super::Isa::depthwise`].
+/// As for [`super::super::Isa::depthwise`], and the row has these pixels.
 #[target_feature(enable = "neon")]
-pub unsafe fn row(row: &DepthwiseRow) {
-    for n in (0..row.weights.channels).step_by(BLOCK) {
-        let sink = Sink::new(row.epilogue, row.added, row.out, n);
-        // SAFETY: promised by the caller.
-        unsafe {
-            if row.epilogue.act == Act::Table {
-                block::<true>(row, &sink, n);
-                sink.end(row.width);
-            } else {
-                block::<false>(row, &sink, n);
-            }
-        }
-    }
-}
-
-/// # Safety
-/// As for [`row`].
-#[target_feature(enable = "neon")]
-unsafe fn block<const TABLED: bool>(row: &DepthwiseRow, sink: &Sink, n: usize) {
+pub unsafe fn sums(row: &DepthwiseRow, n: usize, x: usize, pixels: &mut [Pixel]) {
     // SAFETY: promised by the caller.
     unsafe {
         match (row.weights.side, row.stride) {
-            (3, 1) => three_by_one::<TABLED>(row, sink, n),
-            (3, 2) => three_by_two::<TABLED>(row, sink, n),
-            _ => any::<TABLED>(row, sink, n),
+            (3, 1) => three_by_one(row, n, x, pixels),
+            (3, 2) => three_by_two(row, n, x, pixels),
+            _ => any(row, n, x, pixels),
         }
     }
 }
@@ -79,26 +61,26 @@ fn nine(begin: Sums, w: &[Column; 3], a: Column, b: Column, c: Column) -> Sums {
 /// Stride 1: each column is read once and serves three outputs.
 ///
 /// # Safety
-/// As for [`row`].
+/// As for [`sums`].
 #[target_feature(enable = "neon")]
-unsafe fn three_by_one<const TABLED: bool>(row: &DepthwiseRow, sink: &Sink, n: usize) {
+unsafe fn three_by_one(row: &DepthwiseRow, n: usize, mut x: usize, pixels: &mut [Pixel]) {
     let (w, begin) = (square(row, n), beginning(&row.weights.offsets, n));
-    let mut x = 0;
-    // SAFETY: promised by the caller: outputs up to the width, and two input columns more.
+    // SAFETY: promised by the caller: the input has two columns more than there are outputs.
     unsafe {
-        let (mut a, mut b) = (column(row, n, 0), column(row, n, 1));
-        while x + 3 <= row.width {
+        let (mut a, mut b) = (column(row, n, x), column(row, n, x + 1));
+        let (threes, rest) = pixels.as_chunks_mut::<3>();
+        for [first, second, third] in threes {
             let c = column(row, n, x + 2);
-            sink.put::<TABLED, 1>(x, [nine(begin, &w, a, b, c)]);
+            store(first, nine(begin, &w, a, b, c));
             a = column(row, n, x + 3);
-            sink.put::<TABLED, 1>(x + 1, [nine(begin, &w, b, c, a)]);
+            store(second, nine(begin, &w, b, c, a));
             b = column(row, n, x + 4);
-            sink.put::<TABLED, 1>(x + 2, [nine(begin, &w, c, a, b)]);
+            store(third, nine(begin, &w, c, a, b));
             x += 3;
         }
-        while x < row.width {
+        for pixel in rest {
             let c = column(row, n, x + 2);
-            sink.put::<TABLED, 1>(x, [nine(begin, &w, a, b, c)]);
+            store(pixel, nine(begin, &w, a, b, c));
             (a, b) = (b, c);
             x += 1;
         }
@@ -108,16 +90,16 @@ unsafe fn three_by_one<const TABLED: bool>(row: &DepthwiseRow, sink: &Sink, n: u
 /// Stride 2: every second column serves two outputs.
 ///
 /// # Safety
-/// As for [`row`].
+/// As for [`sums`].
 #[target_feature(enable = "neon")]
-unsafe fn three_by_two<const TABLED: bool>(row: &DepthwiseRow, sink: &Sink, n: usize) {
+unsafe fn three_by_two(row: &DepthwiseRow, n: usize, x: usize, pixels: &mut [Pixel]) {
     let (w, begin) = (square(row, n), beginning(&row.weights.offsets, n));
     // SAFETY: promised by the caller.
     unsafe {
-        let mut a = column(row, n, 0);
-        for x in 0..row.width {
+        let mut a = column(row, n, 2 * x);
+        for (x, pixel) in (x..).zip(pixels) {
             let (b, c) = (column(row, n, 2 * x + 1), column(row, n, 2 * x + 2));
-            sink.put::<TABLED, 1>(x, [nine(begin, &w, a, b, c)]);
+            store(pixel, nine(begin, &w, a, b, c));
             a = c;
         }
     }
@@ -126,34 +108,32 @@ unsafe fn three_by_two<const TABLED: bool>(row: &DepthwiseRow, sink: &Sink, n: u
 /// Any square, and any stride.
 ///
 /// # Safety
-/// As for [`row`].
+/// As for [`sums`].
 #[target_feature(enable = "neon")]
-unsafe fn any<const TABLED: bool>(row: &DepthwiseRow, sink: &Sink, n: usize) {
+unsafe fn any(row: &DepthwiseRow, n: usize, x: usize, pixels: &mut [Pixel]) {
     let side = row.weights.side;
     let groups = side.div_ceil(4);
     let weights = &row.weights.bytes[n / BLOCK * side * groups * 64..][..side * groups * 64];
     let begin = beginning(&row.weights.offsets, n);
-    for x in 0..row.width {
+    for (x, pixel) in (x..).zip(pixels) {
         let mut sums = begin;
         for kx in 0..side {
             for group in 0..groups {
                 // SAFETY: a group has 64 bytes of weights, and the caller promises the input.
                 unsafe {
                     let int8x16x4_t(w0, w1, w2, w3) = vld4q_s8(weights.as_ptr().add((kx * groups + group) * 64));
-                    let tap = |i: usize| {
-                        signed(row.from.add((4 * group + i) * row.line + (x * row.stride + kx) * row.pixel + n))
+                    let from = row.from.add(4 * group * row.line + (x * row.stride + kx) * row.pixel + n);
+                    let tap = |i: usize| signed(from.add(i * row.line));
+                    sums = match side - 4 * group {
+                        1 => single(sums, (tap(0), w0)),
+                        2 => pair(sums, (tap(0), w0), (tap(1), w1)),
+                        3 => single(pair(sums, (tap(0), w0), (tap(1), w1)), (tap(2), w2)),
+                        _ => pair(pair(sums, (tap(0), w0), (tap(1), w1)), (tap(2), w2), (tap(3), w3)),
                     };
-                    match side - 4 * group {
-                        1 => sums = single(sums, (tap(0), w0)),
-                        2 => sums = pair(sums, (tap(0), w0), (tap(1), w1)),
-                        3 => sums = single(pair(sums, (tap(0), w0), (tap(1), w1)), (tap(2), w2)),
-                        _ => sums = pair(pair(sums, (tap(0), w0), (tap(1), w1)), (tap(2), w2), (tap(3), w3)),
-                    }
                 }
             }
         }
-        // SAFETY: promised by the caller.
-        unsafe { sink.put::<TABLED, 1>(x, [sums]) };
+        store(pixel, sums);
     }
 }
 

@@ -1,59 +1,40 @@
 //! Convolutions over all channels by dot products of four bytes.
 
-use super::super::{Act, BLOCK, DenseRow};
-use super::{Sink, Sums, beginning, signed};
+use super::super::{BLOCK, DenseRow};
+use super::{Pixel, Sums, beginning, signed, store};
 use core::arch::aarch64::{int8x16_t, int32x4_t, vdupq_n_s8, vld1q_s8};
 use core::arch::asm;
 
-/// Pixels that are made together: their 24 registers of sums, six of input and two of weights are all 32.
-const TILE: usize = 6;
-
-/// # Safety
-/// As for [`super::super::Isa::dense`]; the processor has dot products.
-#[target_feature(enable = "neon")]
-pub unsafe fn row(row: &DenseRow) {
-    for n in (0..row.weights.outputs).step_by(BLOCK) {
-        let sink = Sink::new(row.epilogue, row.added, row.out, n);
-        // SAFETY: promised by the caller.
-        unsafe {
-            if row.epilogue.act == Act::Table {
-                block::<true>(row, &sink, n);
-                sink.end(row.width);
-            } else {
-                block::<false>(row, &sink, n);
-            }
-        }
-    }
-}
+/// Most pixels that are made together: their 20 registers of sums and five of input leave some for weights. A sixth
+/// would only fit if not one register were needed for anything else.
+const TILE: usize = 5;
 
 /// Tiles are as large as possible, and then as equal as possible: 13 pixels are 5, 4 and 4.
 ///
 /// # Safety
-/// As for [`row`].
-#[target_feature(enable = "neon")]
-unsafe fn block<const TABLED: bool>(row: &DenseRow, sink: &Sink, n: usize) {
-    let mut x = 0;
-    for left in (1..=row.width.div_ceil(TILE)).rev() {
-        let pixels = (row.width - x).div_ceil(left);
-        // SAFETY: promised by the caller, for pixels up to the width.
+/// As for [`super::super::Isa::dense`], and the row has these pixels; the processor has dot products.
+pub unsafe fn sums(row: &DenseRow, n: usize, mut x: usize, mut pixels: &mut [Pixel]) {
+    for left in (1..=pixels.len().div_ceil(TILE)).rev() {
+        let (here, rest) = pixels.split_at_mut(pixels.len().div_ceil(left));
+        // SAFETY: promised by the caller.
         unsafe {
-            match pixels {
-                1 => tile::<TABLED, 1>(row, sink, n, x),
-                2 => tile::<TABLED, 2>(row, sink, n, x),
-                3 => tile::<TABLED, 3>(row, sink, n, x),
-                4 => tile::<TABLED, 4>(row, sink, n, x),
-                5 => tile::<TABLED, 5>(row, sink, n, x),
-                _ => tile::<TABLED, TILE>(row, sink, n, x),
+            match here.len() {
+                1 => tile::<1>(row, n, x, here),
+                2 => tile::<2>(row, n, x, here),
+                3 => tile::<3>(row, n, x, here),
+                4 => tile::<4>(row, n, x, here),
+                _ => tile::<TILE>(row, n, x, here),
             }
         }
-        x += pixels;
+        x += here.len();
+        pixels = rest;
     }
 }
 
 /// # Safety
-/// As for [`row`]; the row has these pixels.
+/// As for [`sums`].
 #[target_feature(enable = "dotprod")]
-unsafe fn tile<const TABLED: bool, const PIXELS: usize>(row: &DenseRow, sink: &Sink, n: usize, x: usize) {
+unsafe fn tile<const PIXELS: usize>(row: &DenseRow, n: usize, x: usize, to: &mut [Pixel]) {
     let weights = row.weights;
     let per_block = row.segments.len() * weights.dwords * 4 * BLOCK;
     let mut from = weights.bytes[n / BLOCK * per_block..][..per_block].as_ptr();
@@ -86,8 +67,9 @@ unsafe fn tile<const TABLED: bool, const PIXELS: usize>(row: &DenseRow, sink: &S
             }
         }
     }
-    // SAFETY: promised by the caller.
-    unsafe { sink.put::<TABLED, PIXELS>(x, sums) };
+    for (to, sums) in to.iter_mut().zip(sums) {
+        store(to, sums);
+    }
 }
 
 /// # Safety

@@ -1,153 +1,199 @@
-//! From sums to bytes or reals, sixteen channels of a row.
-//!
-//! A table of 256 bytes fills half of the registers. So rows with tables are made twice: first the sums become places
-//! in the table, which wait where the bytes will be; then one pass looks up all of the row with the table at hand.
+//! From sums to bytes or reals, sixteen channels of some pixels of a row.
 
 use super::super::{Act, Added, BLOCK, Epilogue, Out, TABLE, logistic};
-use super::Sums;
+use super::Pixel;
 use core::arch::aarch64::*;
 
-/// Where the sums of sixteen channels of a row go.
-#[derive(Clone, Copy)]
+/// Where the sums of a row go.
 pub struct Sink<'a> {
     epilogue: &'a Epilogue,
     added: Added,
     out: Out,
-    /// The first of the channels.
-    n: usize,
 }
 
+/// Sixteen reals: of a pixel, or of the constants of its channels.
+type Reals = [float32x4_t; 4];
+
 impl<'a> Sink<'a> {
-    #[target_feature(enable = "neon")]
-    pub fn new(epilogue: &'a Epilogue, added: Added, out: Out, n: usize) -> Self {
-        assert!(n + BLOCK <= epilogue.mult.len().min(epilogue.bias.len()), "constants for every channel");
-        Sink { epilogue, added, out, n }
+    pub fn new(epilogue: &'a Epilogue, added: Added, out: Out) -> Self {
+        Sink { epilogue, added, out }
     }
 
-    /// Puts the sums of the pixels from `x` on. `TABLED` says whether the activation is a table.
+    /// What becomes of the sums of the channels from `n` and the pixels from `x` on. `pixels` is scratch afterwards.
     ///
     /// # Safety
-    /// The row has these pixels: they may be written, and what is added be read.
-    #[inline]
+    /// The row has them: they may be written, and what is added be read.
     #[target_feature(enable = "neon")]
-    pub unsafe fn put<const TABLED: bool, const PIXELS: usize>(&self, x: usize, sums: [Sums; PIXELS]) {
-        if !TABLED {
-            // SAFETY: promised by the caller.
-            unsafe { self.finish(x, &sums) };
-            return;
-        }
-        let Out::Bytes { to, pixel } = self.out else { return };
-        let (mult, bias) = (quads(&self.epilogue.mult, self.n), quads(&self.epilogue.bias, self.n));
-        for (i, sums) in sums.into_iter().enumerate() {
-            let y = [0, 1, 2, 3].map(|j| vcvtnq_s32_f32(vfmaq_f32(bias[j], vcvtq_f32_s32(sums[j]), mult[j])));
-            let place = vqmovn_high_s16(vqmovn_s16(narrow(y[0], y[1])), narrow(y[2], y[3]));
-            // SAFETY: promised by the caller.
-            unsafe { vst1q_s8(to.add((x + i) * pixel + self.n).cast(), place) };
-        }
-    }
-
-    /// To be called when all pixels of the row were put.
-    ///
-    /// # Safety
-    /// As for [`Self::put`], for all of the row.
-    #[inline(never)]
-    #[target_feature(enable = "neon")]
-    pub unsafe fn end(&self, width: usize) {
-        let (Act::Table, Out::Bytes { to, pixel }) = (self.epilogue.act, self.out) else { return };
-        let table = Table::new(&self.epilogue.table, self.n);
-        if self.added.from.is_null() {
-            for x in 0..width {
-                // SAFETY: promised by the caller.
-                unsafe {
-                    let at = to.add(x * pixel + self.n);
-                    vst1q_u8(at, table.look_up(vld1q_u8(at)));
+    pub unsafe fn finish(&self, n: usize, x: usize, pixels: &mut [Pixel]) {
+        // SAFETY: promised by the caller.
+        unsafe {
+            match (self.epilogue.act, self.out) {
+                (Act::Table, Out::Bytes { to, pixel }) => {
+                    let to = to.add(x * pixel + n);
+                    self.look_up(n, pixels, to, pixel);
+                    if !self.added.from.is_null() {
+                        self.add_to_found(n, x, pixels.len(), to, pixel);
+                    }
+                }
+                (Act::Slope(slope), Out::Bytes { to, pixel })
+                    if self.added.from.is_null() && (0.0..=1.0).contains(&slope) =>
+                {
+                    self.bend(n, slope, pixels, to.add(x * pixel + n), pixel);
+                }
+                (act, out) => {
+                    self.activate(act, n, pixels);
+                    self.put(n, x, pixels, out);
                 }
             }
-            return;
         }
-        let of = |list: &[f32]| quads(list, self.n);
+    }
+
+    /// # Safety
+    /// At `to`, and from there on every `pixel` bytes, sixteen bytes of every pixel may be written.
+    #[target_feature(enable = "neon")]
+    unsafe fn look_up(&self, n: usize, pixels: &[Pixel], mut to: *mut u8, pixel: usize) {
+        let table = Table::new(&self.epilogue.table, n);
+        let (mult, bias) = (block(&self.epilogue.mult, n), block(&self.epilogue.bias, n));
+        for sums in pixels {
+            let place = |j: usize| vcvtnq_s32_f32(scaled(sums, j, mult, bias));
+            let place = vqmovn_high_s16(vqmovn_s16(narrow(place(0), place(1))), narrow(place(2), place(3)));
+            // SAFETY: promised by the caller.
+            unsafe { vst1q_u8(to, table.look_up(vreinterpretq_u8_s8(place))) };
+            to = to.wrapping_add(pixel);
+        }
+    }
+
+    /// Adds a tensor to what was found in a table.
+    ///
+    /// # Safety
+    /// As for [`Self::look_up`], and what is added may be read.
+    #[target_feature(enable = "neon")]
+    unsafe fn add_to_found(&self, n: usize, x: usize, count: usize, to: *mut u8, pixel: usize) {
+        let of = |list: &[f32]| quads(block(list, n));
         let (scale, zero, add) = (of(&self.epilogue.scale), of(&self.epilogue.zero), of(&self.epilogue.add_scale));
-        for x in 0..width {
+        for i in 0..count {
             // SAFETY: promised by the caller.
             unsafe {
-                let at = to.add(x * pixel + self.n);
-                let found = reals(table.look_up(vld1q_u8(at)));
-                let added = reals(vld1q_u8(self.added.from.add(x * self.added.pixel + self.n)));
+                let at = to.add(i * pixel);
+                let found = reals(vld1q_u8(at));
+                let added = reals(vld1q_u8(self.added.from.add((x + i) * self.added.pixel + n)));
                 let y = [0, 1, 2, 3].map(|j| vfmaq_f32(vfmaq_f32(zero[j], found[j], scale[j]), added[j], add[j]));
                 vst1q_u8(at, bytes(y));
             }
         }
     }
 
-    /// Puts pixels whose activation is not a table.
+    /// All at once for the cheapest activations, with a slope in 0..=1: what is not negative is no less than its part
+    /// of it, what is negative no more.
     ///
     /// # Safety
-    /// As for [`Self::put`].
-    #[inline(never)]
+    /// As for [`Self::look_up`].
     #[target_feature(enable = "neon")]
-    unsafe fn finish(&self, x: usize, sums: &[Sums]) {
-        let nought = vdupq_n_f32(0.0);
-        // SAFETY: promised by the caller.
-        unsafe {
-            match self.epilogue.act {
-                Act::Slope(1.0) | Act::Table => self.each(x, sums, |y| y),
-                // What is not negative is no less than its part of it, what is negative no more.
-                Act::Slope(slope) if (0.0..1.0).contains(&slope) => {
-                    self.each(x, sums, |y| vmaxq_f32(y, vmulq_f32(y, vdupq_n_f32(slope))));
-                }
-                Act::Slope(slope) => {
-                    self.each(x, sums, |y| vbslq_f32(vcgeq_f32(y, nought), y, vmulq_f32(vdupq_n_f32(slope), y)))
-                }
-                Act::Silu => self.each(x, sums, |y| vmulq_f32(y, sigmoid(y))),
-                Act::Sigmoid => self.each(x, sums, |y| sigmoid(y)),
-                Act::HardSwish => self.each(x, sums, |y| {
-                    let part = vminq_f32(vmaxq_f32(vaddq_f32(y, vdupq_n_f32(3.0)), nought), vdupq_n_f32(6.0));
-                    vmulq_f32(vmulq_f32(y, part), vdupq_n_f32(1.0 / 6.0))
-                }),
-            }
+    unsafe fn bend(&self, n: usize, slope: f32, pixels: &[Pixel], mut to: *mut u8, pixel: usize) {
+        let of = |list| block(list, n);
+        let (mult, bias) = (of(&self.epilogue.mult), of(&self.epilogue.bias));
+        let (scale, zero) = (quads(of(&self.epilogue.scale)), quads(of(&self.epilogue.zero)));
+        let slope = vdupq_n_f32(slope);
+        for sums in pixels {
+            let y = [0, 1, 2, 3].map(|j| {
+                let y = scaled(sums, j, mult, bias);
+                vfmaq_f32(zero[j], vmaxq_f32(y, vmulq_f32(y, slope)), scale[j])
+            });
+            // SAFETY: promised by the caller.
+            unsafe { vst1q_u8(to, bytes(y)) };
+            to = to.wrapping_add(pixel);
         }
     }
 
-    /// # Safety
-    /// As for [`Self::put`].
-    #[inline]
+    /// Has the reals after the activation take the place of the sums.
     #[target_feature(enable = "neon")]
-    unsafe fn each(&self, x: usize, sums: &[Sums], act: impl Fn(float32x4_t) -> float32x4_t) {
-        let of = |list: &[f32]| quads(list, self.n);
-        let (mult, bias) = (of(&self.epilogue.mult), of(&self.epilogue.bias));
-        let real = |sums: &Sums| [0, 1, 2, 3].map(|j| act(vfmaq_f32(bias[j], vcvtq_f32_s32(sums[j]), mult[j])));
-        match self.out {
-            Out::Reals { to, pixel, channels } => {
-                let count = channels.saturating_sub(self.n).min(BLOCK);
-                for (x, sums) in (x..).zip(sums) {
-                    // SAFETY: promised by the caller, for the channels that are not padding.
-                    unsafe { store_reals(to.add(x * pixel + self.n), real(sums), count) };
-                }
+    fn activate(&self, act: Act, n: usize, pixels: &mut [Pixel]) {
+        let (mult, bias) = (block(&self.epilogue.mult, n), block(&self.epilogue.bias, n));
+        let nought = vdupq_n_f32(0.0);
+        match act {
+            Act::Slope(slope) => {
+                map(pixels, mult, bias, |y| vbslq_f32(vcgeq_f32(y, nought), y, vmulq_f32(vdupq_n_f32(slope), y)))
             }
-            Out::Bytes { to, pixel } => {
-                let (scale, zero) = (of(&self.epilogue.scale), of(&self.epilogue.zero));
-                if self.added.from.is_null() {
-                    for (x, sums) in (x..).zip(sums) {
-                        let a = real(sums);
-                        let byte = bytes([0, 1, 2, 3].map(|j| vfmaq_f32(zero[j], a[j], scale[j])));
-                        // SAFETY: promised by the caller.
-                        unsafe { vst1q_u8(to.add(x * pixel + self.n), byte) };
-                    }
-                    return;
-                }
-                let add = of(&self.epilogue.add_scale);
-                for (x, sums) in (x..).zip(sums) {
-                    // SAFETY: promised by the caller.
-                    let added = reals(unsafe { vld1q_u8(self.added.from.add(x * self.added.pixel + self.n)) });
-                    let a = real(sums);
-                    let a = [0, 1, 2, 3].map(|j| vfmaq_f32(a[j], added[j], add[j]));
-                    let byte = bytes([0, 1, 2, 3].map(|j| vfmaq_f32(zero[j], a[j], scale[j])));
-                    // SAFETY: promised by the caller.
-                    unsafe { vst1q_u8(to.add(x * pixel + self.n), byte) };
-                }
-            }
+            Act::Silu => map(pixels, mult, bias, |y| vmulq_f32(y, sigmoid(y))),
+            Act::Sigmoid => map(pixels, mult, bias, |y| sigmoid(y)),
+            Act::HardSwish => map(pixels, mult, bias, |y| {
+                let part = vminq_f32(vmaxq_f32(vaddq_f32(y, vdupq_n_f32(3.0)), nought), vdupq_n_f32(6.0));
+                vmulq_f32(vmulq_f32(y, part), vdupq_n_f32(1.0 / 6.0))
+            }),
+            Act::Table => map(pixels, mult, bias, |y| y),
         }
     }
+
+    /// Puts reals where they belong.
+    ///
+    /// # Safety
+    /// As for [`Self::finish`].
+    #[target_feature(enable = "neon")]
+    unsafe fn put(&self, n: usize, x: usize, pixels: &[Pixel], out: Out) {
+        let of = |list: &[f32]| quads(block(list, n));
+        let (to, pixel) = match out {
+            Out::Bytes { to, pixel } => (to, pixel),
+            Out::Reals { to, pixel, channels } => {
+                let count = channels.saturating_sub(n).min(BLOCK);
+                for (x, reals) in (x..).zip(pixels) {
+                    let reals = reals.0.map(|bits| f32::from_bits(bits.cast_unsigned()));
+                    // SAFETY: promised by the caller, for the channels that are not padding.
+                    unsafe { to.add(x * pixel + n).copy_from_nonoverlapping(reals.as_ptr(), count) };
+                }
+                return;
+            }
+        };
+        let (scale, zero) = (of(&self.epilogue.scale), of(&self.epilogue.zero));
+        if self.added.from.is_null() {
+            for (x, a) in (x..).zip(pixels) {
+                let y = [0, 1, 2, 3].map(|j| vfmaq_f32(zero[j], vreinterpretq_f32_s32(quad(a, j)), scale[j]));
+                // SAFETY: promised by the caller.
+                unsafe { vst1q_u8(to.add(x * pixel + n), bytes(y)) };
+            }
+            return;
+        }
+        let add = of(&self.epilogue.add_scale);
+        for (x, a) in (x..).zip(pixels) {
+            // SAFETY: promised by the caller.
+            let added = reals(unsafe { vld1q_u8(self.added.from.add(x * self.added.pixel + n)) });
+            let y = [0, 1, 2, 3].map(|j| {
+                let a = vfmaq_f32(vreinterpretq_f32_s32(quad(a, j)), added[j], add[j]);
+                vfmaq_f32(zero[j], a, scale[j])
+            });
+            // SAFETY: promised by the caller.
+            unsafe { vst1q_u8(to.add(x * pixel + n), bytes(y)) };
+        }
+    }
+}
+
+/// Four channels after the other, so that their constants stay where they are for all pixels.
+#[inline]
+#[target_feature(enable = "neon")]
+fn map(pixels: &mut [Pixel], mult: &[f32; BLOCK], bias: &[f32; BLOCK], act: impl Fn(float32x4_t) -> float32x4_t) {
+    for j in 0..4 {
+        let (mult, bias) = (quads(mult)[j], quads(bias)[j]);
+        for pixel in &mut *pixels {
+            let y = vfmaq_f32(bias, vcvtq_f32_s32(quad(pixel, j)), mult);
+            // SAFETY: quad `j` of a pixel has room for four values.
+            unsafe { vst1q_s32(pixel.0.as_mut_ptr().add(4 * j), vreinterpretq_s32_f32(act(y))) };
+        }
+    }
+}
+
+/// Sums `4j..4j+4` of a pixel.
+#[inline]
+#[target_feature(enable = "neon")]
+fn quad(pixel: &Pixel, j: usize) -> int32x4_t {
+    let quad = &pixel.0[4 * j..4 * j + 4];
+    // SAFETY: four values lie there.
+    unsafe { vld1q_s32(quad.as_ptr()) }
+}
+
+/// Reals before the activation, of sums `4j..4j+4` of a pixel.
+#[inline]
+#[target_feature(enable = "neon")]
+fn scaled(pixel: &Pixel, j: usize, mult: &[f32; BLOCK], bias: &[f32; BLOCK]) -> float32x4_t {
+    vfmaq_f32(quads(bias)[j], vcvtq_f32_s32(quad(pixel, j)), quads(mult)[j])
 }
 
 /// 256 bytes, in registers of sixteen.
@@ -178,18 +224,21 @@ impl Table {
     }
 }
 
-/// Sixteen reals of a list.
+/// The constants of the sixteen channels from `n` on.
+fn block(list: &[f32], n: usize) -> &[f32; BLOCK] {
+    list[n..].first_chunk().expect("constants of all padded channels")
+}
+
 #[inline]
 #[target_feature(enable = "neon")]
-fn quads(list: &[f32], n: usize) -> [float32x4_t; 4] {
-    let list = &list[n..n + BLOCK];
+fn quads(list: &[f32; BLOCK]) -> Reals {
     // SAFETY: sixteen values lie there.
     unsafe { [0, 4, 8, 12].map(|i| vld1q_f32(list.as_ptr().add(i))) }
 }
 
 #[inline]
 #[target_feature(enable = "neon")]
-fn reals(bytes: uint8x16_t) -> [float32x4_t; 4] {
+fn reals(bytes: uint8x16_t) -> Reals {
     let (low, high) = (vmovl_u8(vget_low_u8(bytes)), vmovl_high_u8(bytes));
     [vmovl_u16(vget_low_u16(low)), vmovl_high_u16(low), vmovl_u16(vget_low_u16(high)), vmovl_high_u16(high)]
         .map(|quad| vcvtq_f32_u32(quad))
@@ -198,7 +247,7 @@ fn reals(bytes: uint8x16_t) -> [float32x4_t; 4] {
 /// Rounded to even, and cut off at 0 and 255: by the steps to 32, 16 and 8 bits.
 #[inline]
 #[target_feature(enable = "neon")]
-fn bytes(reals: [float32x4_t; 4]) -> uint8x16_t {
+fn bytes(reals: Reals) -> uint8x16_t {
     let y = reals.map(|quad| vcvtnq_s32_f32(quad));
     vqmovun_high_s16(vqmovun_s16(narrow(y[0], y[1])), narrow(y[2], y[3]))
 }
@@ -207,24 +256,6 @@ fn bytes(reals: [float32x4_t; 4]) -> uint8x16_t {
 #[target_feature(enable = "neon")]
 fn narrow(low: int32x4_t, high: int32x4_t) -> int16x8_t {
     vqmovn_high_s32(vqmovn_s32(low), high)
-}
-
-/// # Safety
-/// `count` reals may be written, at most sixteen.
-#[inline]
-#[target_feature(enable = "neon")]
-unsafe fn store_reals(to: *mut f32, reals: [float32x4_t; 4], count: usize) {
-    let mut all = [0.0; BLOCK];
-    // SAFETY: sixteen have room in `all`, and where they go if there are as many.
-    unsafe {
-        let whole = if count == BLOCK { to } else { all.as_mut_ptr() };
-        for (i, quad) in reals.into_iter().enumerate() {
-            vst1q_f32(whole.add(4 * i), quad);
-        }
-        if count < BLOCK {
-            to.copy_from_nonoverlapping(all.as_ptr(), count);
-        }
-    }
 }
 
 /// See [`logistic`] for the steps.

@@ -4,41 +4,23 @@
 //! at most 32512: that fits into 16 bits, a third product would not. So two are summed there, and then every two
 //! neighbours are added to 32 bits.
 
-use super::super::{Act, BLOCK, DenseRow};
-use super::{Sink, beginning, signed};
+use super::super::{BLOCK, DenseRow};
+use super::{Pixel, beginning, signed, store};
 use core::arch::aarch64::*;
-
-/// # Safety
-/// As for [`super::super::Isa::dense`].
-#[target_feature(enable = "neon")]
-pub unsafe fn row(row: &DenseRow) {
-    for n in (0..row.weights.outputs).step_by(BLOCK) {
-        let sink = Sink::new(row.epilogue, row.added, row.out, n);
-        // SAFETY: promised by the caller.
-        unsafe {
-            if row.epilogue.act == Act::Table {
-                block::<true>(row, &sink, n);
-                sink.end(row.width);
-            } else {
-                block::<false>(row, &sink, n);
-            }
-        }
-    }
-}
 
 /// Two pixels are made together: sixteen registers of sums, four of input, the rest for weights and products.
 ///
 /// # Safety
-/// As for [`row`].
+/// As for [`super::super::Isa::dense`], and the row has these pixels.
 #[target_feature(enable = "neon")]
-unsafe fn block<const TABLED: bool>(row: &DenseRow, sink: &Sink, n: usize) {
-    // SAFETY: promised by the caller, for pixels up to the width.
-    unsafe {
-        for x in (0..row.width & !1).step_by(2) {
-            tile::<TABLED, 2>(row, sink, n, x);
-        }
-        if row.width % 2 == 1 {
-            tile::<TABLED, 1>(row, sink, n, row.width - 1);
+pub unsafe fn sums(row: &DenseRow, n: usize, x: usize, pixels: &mut [Pixel]) {
+    for (x, pixels) in (x..).step_by(2).zip(pixels.chunks_mut(2)) {
+        // SAFETY: promised by the caller.
+        unsafe {
+            match pixels.len() {
+                2 => tile::<2>(row, n, x, pixels),
+                _ => tile::<1>(row, n, x, pixels),
+            }
         }
     }
 }
@@ -47,9 +29,9 @@ unsafe fn block<const TABLED: bool>(row: &DenseRow, sink: &Sink, n: usize) {
 type Halves = [int32x4_t; 8];
 
 /// # Safety
-/// As for [`row`]; the row has these pixels.
+/// As for [`sums`].
 #[target_feature(enable = "neon")]
-unsafe fn tile<const TABLED: bool, const PIXELS: usize>(row: &DenseRow, sink: &Sink, n: usize, x: usize) {
+unsafe fn tile<const PIXELS: usize>(row: &DenseRow, n: usize, x: usize, to: &mut [Pixel]) {
     let weights = row.weights;
     let per_block = row.segments.len() * weights.dwords * 4 * BLOCK;
     let mut from = weights.bytes[n / BLOCK * per_block..][..per_block].as_ptr();
@@ -82,12 +64,10 @@ unsafe fn tile<const TABLED: bool, const PIXELS: usize>(row: &DenseRow, sink: &S
             }
         }
     }
-    let sums = halves.map(|of| {
+    for (to, of) in to.iter_mut().zip(halves) {
         let sum = |j: usize| vaddq_s32(vpaddq_s32(of[2 * j], of[2 * j + 1]), begin[j]);
-        [sum(0), sum(1), sum(2), sum(3)]
-    });
-    // SAFETY: promised by the caller.
-    unsafe { sink.put::<TABLED, PIXELS>(x, sums) };
+        store(to, [sum(0), sum(1), sum(2), sum(3)]);
+    }
 }
 
 /// # Safety
