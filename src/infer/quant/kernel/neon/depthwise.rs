@@ -3,8 +3,9 @@
 //! Two products are summed in 16 bits, as in [`super::plain`], and then added to 32.
 
 use super::super::{BLOCK, DepthwiseRow};
-use super::{Pixel, Sums, beginning, signed, store};
+use super::{Pixel, Sums, beginning, offsets, signed, store};
 use core::arch::aarch64::*;
+use core::arch::asm;
 
 /// # Safety
 /// As for [`super::super::Isa::depthwise`], and the row has these pixels.
@@ -64,7 +65,7 @@ fn nine(begin: Sums, w: &[Column; 3], a: Column, b: Column, c: Column) -> Sums {
 /// As for [`sums`].
 #[target_feature(enable = "neon")]
 unsafe fn three_by_one(row: &DepthwiseRow, n: usize, mut x: usize, pixels: &mut [Pixel]) {
-    let (w, begin) = (square(row, n), beginning(&row.weights.offsets, n));
+    let (w, begin) = (square(row, n), beginning(offsets(&row.weights.offsets, n)));
     // SAFETY: promised by the caller: the input has two columns more than there are outputs.
     unsafe {
         let (mut a, mut b) = (column(row, n, x), column(row, n, x + 1));
@@ -93,7 +94,7 @@ unsafe fn three_by_one(row: &DepthwiseRow, n: usize, mut x: usize, pixels: &mut 
 /// As for [`sums`].
 #[target_feature(enable = "neon")]
 unsafe fn three_by_two(row: &DepthwiseRow, n: usize, x: usize, pixels: &mut [Pixel]) {
-    let (w, begin) = (square(row, n), beginning(&row.weights.offsets, n));
+    let (w, begin) = (square(row, n), beginning(offsets(&row.weights.offsets, n)));
     // SAFETY: promised by the caller.
     unsafe {
         let mut a = column(row, n, 2 * x);
@@ -114,7 +115,7 @@ unsafe fn any(row: &DepthwiseRow, n: usize, x: usize, pixels: &mut [Pixel]) {
     let side = row.weights.side;
     let groups = side.div_ceil(4);
     let weights = &row.weights.bytes[n / BLOCK * side * groups * 64..][..side * groups * 64];
-    let begin = beginning(&row.weights.offsets, n);
+    let begin = beginning(offsets(&row.weights.offsets, n));
     for (x, pixel) in (x..).zip(pixels) {
         let mut sums = begin;
         for kx in 0..side {
@@ -145,14 +146,49 @@ type Tap = (int8x16_t, int8x16_t);
 fn pair(sums: Sums, a: Tap, b: Tap) -> Sums {
     let low = vmull_s8(vget_low_s8(a.0), vget_low_s8(a.1));
     let low = vmlal_s8(low, vget_low_s8(b.0), vget_low_s8(b.1));
-    let high = vmlal_high_s8(vmull_high_s8(a.0, a.1), b.0, b.1);
-    widen(sums, low, high)
+    widen(sums, low, add_product_high(product_high(a), b))
 }
 
 #[inline]
 #[target_feature(enable = "neon")]
 fn single(sums: Sums, a: Tap) -> Sums {
-    widen(sums, vmull_s8(vget_low_s8(a.0), vget_low_s8(a.1)), vmull_high_s8(a.0, a.1))
+    widen(sums, vmull_s8(vget_low_s8(a.0), vget_low_s8(a.1)), product_high(a))
+}
+
+/// `vmull_high_s8`. Of that the compiler takes the upper halves of weights out of loops, where they cost a register
+/// each, and an instruction for the upper half of every input.
+#[inline]
+#[target_feature(enable = "neon")]
+fn product_high(tap: Tap) -> int16x8_t {
+    let product;
+    // SAFETY: touches its registers only.
+    unsafe {
+        asm!(
+            "smull2 {product:v}.8h, {input:v}.16b, {weight:v}.16b",
+            product = lateout(vreg) product,
+            input = in(vreg) tap.0,
+            weight = in(vreg) tap.1,
+            options(pure, nomem, nostack, preserves_flags),
+        );
+    }
+    product
+}
+
+/// `vmlal_high_s8`, likewise.
+#[inline]
+#[target_feature(enable = "neon")]
+fn add_product_high(mut to: int16x8_t, tap: Tap) -> int16x8_t {
+    // SAFETY: touches its registers only.
+    unsafe {
+        asm!(
+            "smlal2 {to:v}.8h, {input:v}.16b, {weight:v}.16b",
+            to = inout(vreg) to,
+            input = in(vreg) tap.0,
+            weight = in(vreg) tap.1,
+            options(pure, nomem, nostack, preserves_flags),
+        );
+    }
+    to
 }
 
 #[inline]

@@ -1,8 +1,8 @@
 //! Convolutions over all channels by dot products of four bytes.
 
 use super::super::{BLOCK, DenseRow};
-use super::{Pixel, Sums, beginning, signed, store};
-use core::arch::aarch64::{int8x16_t, int32x4_t, vdupq_n_s8, vld1q_s8};
+use super::{Block, Pixel, Sums, signed, store};
+use core::arch::aarch64::{int8x16_t, int32x4_t, vdupq_n_s8, vdupq_n_s32, vld1q_s8};
 use core::arch::asm;
 
 /// Most pixels that are made together: their 20 registers of sums and five of input leave some for weights. A sixth
@@ -13,38 +13,63 @@ const TILE: usize = 5;
 ///
 /// # Safety
 /// As for [`super::super::Isa::dense`], and the row has these pixels; the processor has dot products.
-pub unsafe fn sums(row: &DenseRow, n: usize, mut x: usize, mut pixels: &mut [Pixel]) {
-    for left in (1..=pixels.len().div_ceil(TILE)).rev() {
-        let (here, rest) = pixels.split_at_mut(pixels.len().div_ceil(left));
-        // SAFETY: promised by the caller.
-        unsafe {
-            match here.len() {
-                1 => tile::<1>(row, n, x, here),
-                2 => tile::<2>(row, n, x, here),
-                3 => tile::<3>(row, n, x, here),
-                4 => tile::<4>(row, n, x, here),
-                _ => tile::<TILE>(row, n, x, here),
-            }
-        }
-        x += here.len();
-        pixels = rest;
+#[target_feature(enable = "dotprod")]
+pub unsafe fn sums(row: &DenseRow, n: usize, x: usize, pixels: &mut [Pixel]) {
+    let block = Block::new(row, n);
+    let tiles = pixels.len().div_ceil(TILE).max(1);
+    let (size, larger) = (pixels.len() / tiles, pixels.len() % tiles);
+    let (first, rest) = pixels.split_at_mut(larger * (size + 1));
+    // SAFETY: promised by the caller.
+    unsafe {
+        tiled(row, block, size + 1, x, first);
+        tiled(row, block, size, x + larger * (size + 1), rest);
     }
 }
 
 /// # Safety
 /// As for [`sums`].
 #[target_feature(enable = "dotprod")]
-unsafe fn tile<const PIXELS: usize>(row: &DenseRow, n: usize, x: usize, to: &mut [Pixel]) {
-    let weights = row.weights;
-    let per_block = row.segments.len() * weights.dwords * 4 * BLOCK;
-    let mut from = weights.bytes[n / BLOCK * per_block..][..per_block].as_ptr();
-    let mut sums = [beginning(&weights.offsets, n); PIXELS];
+unsafe fn tiled(row: &DenseRow, block: Block, size: usize, x: usize, pixels: &mut [Pixel]) {
+    // SAFETY: promised by the caller.
+    unsafe {
+        match size {
+            1 => tiles::<1>(row, block, x, pixels),
+            2 => tiles::<2>(row, block, x, pixels),
+            3 => tiles::<3>(row, block, x, pixels),
+            4 => tiles::<4>(row, block, x, pixels),
+            _ => tiles::<TILE>(row, block, x, pixels),
+        }
+    }
+}
+
+/// # Safety
+/// As for [`sums`].
+#[inline]
+#[target_feature(enable = "dotprod")]
+unsafe fn tiles<const PIXELS: usize>(row: &DenseRow, block: Block, x: usize, pixels: &mut [Pixel]) {
+    for (x, to) in (x..).step_by(PIXELS).zip(pixels.as_chunks_mut().0) {
+        // SAFETY: promised by the caller.
+        unsafe { tile::<PIXELS>(row, block, x, to) };
+    }
+}
+
+/// # Safety
+/// As for [`sums`].
+#[inline]
+#[target_feature(enable = "dotprod")]
+unsafe fn tile<const PIXELS: usize>(row: &DenseRow, block: Block, x: usize, to: &mut [Pixel; PIXELS]) {
+    let dwords = row.weights.dwords;
+    let mut from = block.weights.as_ptr();
+    let mut sums = [[vdupq_n_s32(0); 4]; PIXELS];
+    for sums in &mut sums {
+        *sums = beginning(block.offsets);
+    }
     for segment in row.segments {
-        // SAFETY: the caller promises the segment, and bytes behind it to fill a register. The weights were measured
-        // above: 64 bytes for every dword of every segment.
+        // SAFETY: the caller promises the segment, and bytes behind it to fill a register. A block has
+        // weights of 64 bytes for every dword of every segment.
         unsafe {
             let mut input = row.from.add(segment + x * row.pixel);
-            for _ in 0..weights.dwords / 4 {
+            for _ in 0..dwords / 4 {
                 let pixels = load::<PIXELS>(input, row.pixel);
                 step::<0, PIXELS>(&mut sums, &pixels, from);
                 step::<1, PIXELS>(&mut sums, &pixels, from.add(64));
@@ -53,7 +78,7 @@ unsafe fn tile<const PIXELS: usize>(row: &DenseRow, n: usize, x: usize, to: &mut
                 input = input.add(16);
                 from = from.add(256);
             }
-            let rest = weights.dwords % 4;
+            let rest = dwords % 4;
             if rest > 0 {
                 let pixels = load::<PIXELS>(input, row.pixel);
                 step::<0, PIXELS>(&mut sums, &pixels, from);
@@ -70,6 +95,27 @@ unsafe fn tile<const PIXELS: usize>(row: &DenseRow, n: usize, x: usize, to: &mut
     for (to, sums) in to.iter_mut().zip(sums) {
         store(to, sums);
     }
+}
+
+/// [`super::beginning`], but loaded for every pixel: copying registers would keep those from work that multiply.
+#[inline]
+#[target_feature(enable = "dotprod")]
+fn beginning(offsets: &[i32; BLOCK]) -> Sums {
+    let mut sums = [vdupq_n_s32(0); 4];
+    // SAFETY: sixteen values lie there.
+    unsafe {
+        asm!(
+            "ldp {a:q}, {b:q}, [{from}]",
+            "ldp {c:q}, {d:q}, [{from}, 32]",
+            a = out(vreg) sums[0],
+            b = out(vreg) sums[1],
+            c = lateout(vreg) sums[2],
+            d = lateout(vreg) sums[3],
+            from = in(reg) offsets.as_ptr(),
+            options(readonly, nostack, preserves_flags),
+        );
+    }
+    sums
 }
 
 /// # Safety

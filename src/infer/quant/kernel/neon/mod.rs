@@ -81,11 +81,30 @@ unsafe fn signed(from: *const u8) -> int8x16_t {
     vreinterpretq_s8_u8(veorq_u8(bytes, vdupq_n_u8(0x80)))
 }
 
+/// The weights of a block of sixteen channels: 64 bytes for every dword of every segment, and what its sums begin at.
+#[derive(Clone, Copy)]
+struct Block<'a> {
+    weights: &'a [i8],
+    offsets: &'a [i32; BLOCK],
+}
+
+impl<'a> Block<'a> {
+    /// That of the channels from `n` on.
+    fn new(row: &DenseRow<'a>, n: usize) -> Self {
+        let size = row.segments.len() * row.weights.dwords * 4 * BLOCK;
+        let weights = &row.weights.bytes[n / BLOCK * size..][..size];
+        Block { weights, offsets: offsets(&row.weights.offsets, n) }
+    }
+}
+
 /// What the sums of the channels from `n` on begin at.
+fn offsets(all: &[i32], n: usize) -> &[i32; BLOCK] {
+    all[n..].first_chunk().expect("offsets of all padded channels")
+}
+
 #[inline]
 #[target_feature(enable = "neon")]
-fn beginning(offsets: &[i32], n: usize) -> Sums {
-    let offsets = &offsets[n..n + BLOCK];
+fn beginning(offsets: &[i32; BLOCK]) -> Sums {
     // SAFETY: sixteen values lie there.
     unsafe { [0, 4, 8, 12].map(|i| vld1q_s32(offsets.as_ptr().add(i))) }
 }

@@ -4,23 +4,27 @@
 //! at most 32512: that fits into 16 bits, a third product would not. So two are summed there, and then every two
 //! neighbours are added to 32 bits.
 
-use super::super::{BLOCK, DenseRow};
-use super::{Pixel, beginning, signed, store};
+use super::super::DenseRow;
+use super::{Block, Pixel, beginning, signed, store};
 use core::arch::aarch64::*;
+use core::arch::asm;
 
 /// Two pixels are made together: sixteen registers of sums, four of input, the rest for weights and products.
 ///
 /// # Safety
 /// As for [`super::super::Isa::dense`], and the row has these pixels.
 #[target_feature(enable = "neon")]
-pub unsafe fn sums(row: &DenseRow, n: usize, x: usize, pixels: &mut [Pixel]) {
-    for (x, pixels) in (x..).step_by(2).zip(pixels.chunks_mut(2)) {
-        // SAFETY: promised by the caller.
-        unsafe {
-            match pixels.len() {
-                2 => tile::<2>(row, n, x, pixels),
-                _ => tile::<1>(row, n, x, pixels),
-            }
+pub unsafe fn sums(row: &DenseRow, n: usize, mut x: usize, pixels: &mut [Pixel]) {
+    let block = Block::new(row, n);
+    let (pairs, rest) = pixels.as_chunks_mut::<2>();
+    // SAFETY: promised by the caller.
+    unsafe {
+        for pair in pairs {
+            tile(row, block, x, pair);
+            x += 2;
+        }
+        if let [single] = rest {
+            tile(row, block, x, std::array::from_mut(single));
         }
     }
 }
@@ -30,26 +34,25 @@ type Halves = [int32x4_t; 8];
 
 /// # Safety
 /// As for [`sums`].
+#[inline]
 #[target_feature(enable = "neon")]
-unsafe fn tile<const PIXELS: usize>(row: &DenseRow, n: usize, x: usize, to: &mut [Pixel]) {
-    let weights = row.weights;
-    let per_block = row.segments.len() * weights.dwords * 4 * BLOCK;
-    let mut from = weights.bytes[n / BLOCK * per_block..][..per_block].as_ptr();
-    let begin = beginning(&weights.offsets, n);
+unsafe fn tile<const PIXELS: usize>(row: &DenseRow, block: Block, x: usize, to: &mut [Pixel; PIXELS]) {
+    let dwords = row.weights.dwords;
+    let mut from = block.weights.as_ptr();
     let mut halves: [Halves; PIXELS] = [[vdupq_n_s32(0); 8]; PIXELS];
     for segment in row.segments {
-        // SAFETY: the caller promises the segment, and bytes behind it to fill a register. The weights were measured
-        // above: 64 bytes for every dword of every segment.
+        // SAFETY: the caller promises the segment, and bytes behind it to fill a register. A block has
+        // weights of 64 bytes for every dword of every segment.
         unsafe {
             let mut input = row.from.add(segment + x * row.pixel);
-            for _ in 0..weights.dwords / 4 {
+            for _ in 0..dwords / 4 {
                 let pixels = load::<PIXELS>(input, row.pixel);
                 two::<0, 1, PIXELS>(&mut halves, &pixels, from);
                 two::<2, 3, PIXELS>(&mut halves, &pixels, from.add(128));
                 input = input.add(16);
                 from = from.add(256);
             }
-            let rest = weights.dwords % 4;
+            let rest = dwords % 4;
             if rest > 0 {
                 let pixels = load::<PIXELS>(input, row.pixel);
                 if rest > 1 {
@@ -64,6 +67,7 @@ unsafe fn tile<const PIXELS: usize>(row: &DenseRow, n: usize, x: usize, to: &mut
             }
         }
     }
+    let begin = beginning(block.offsets);
     for (to, of) in to.iter_mut().zip(halves) {
         let sum = |j: usize| vaddq_s32(vpaddq_s32(of[2 * j], of[2 * j + 1]), begin[j]);
         store(to, [sum(0), sum(1), sum(2), sum(3)]);
@@ -83,11 +87,22 @@ unsafe fn load<const PIXELS: usize>(input: *const u8, pixel: usize) -> [int8x16_
     pixels
 }
 
-/// A dword of a pixel, four times.
+/// A dword of a pixel, four times: `vdupq_laneq_s32`, in the order written.
 #[inline]
 #[target_feature(enable = "neon")]
 fn repeat<const LANE: i32>(pixel: int8x16_t) -> int8x16_t {
-    vreinterpretq_s8_s32(vdupq_laneq_s32::<LANE>(vreinterpretq_s32_s8(pixel)))
+    let repeated;
+    // SAFETY: touches its registers only.
+    unsafe {
+        asm!(
+            "dup {repeated:v}.4s, {pixel:v}.s[{lane}]",
+            repeated = lateout(vreg) repeated,
+            pixel = in(vreg) pixel,
+            lane = const LANE,
+            options(nomem, nostack, preserves_flags),
+        );
+    }
+    repeated
 }
 
 /// Adds the products of dwords `A` and `B` of each pixel.
@@ -103,16 +118,46 @@ unsafe fn two<const A: i32, const B: i32, const PIXELS: usize>(
 ) {
     let a = pixels.map(|pixel| repeat::<A>(pixel));
     let b = pixels.map(|pixel| repeat::<B>(pixel));
-    for j in 0..4 {
-        // SAFETY: promised by the caller.
-        let (first, second) = unsafe { (vld1q_s8(from.add(16 * j)), vld1q_s8(from.add(64 + 16 * j))) };
-        for i in 0..PIXELS {
-            let low = vmull_s8(vget_low_s8(first), vget_low_s8(a[i]));
-            let low = vmlal_s8(low, vget_low_s8(second), vget_low_s8(b[i]));
-            let high = vmlal_high_s8(vmull_high_s8(first, a[i]), second, b[i]);
-            halves[i][2 * j] = vpadalq_s16(halves[i][2 * j], low);
-            halves[i][2 * j + 1] = vpadalq_s16(halves[i][2 * j + 1], high);
+    for j in [0, 2] {
+        let load = |i: usize| {
+            // SAFETY: promised by the caller.
+            unsafe { vld1q_s8(from.add(16 * i)) }
+        };
+        // Neighbours are loaded together, by one instruction.
+        let (first, second) = ([load(j), load(j + 1)], [load(4 + j), load(4 + j + 1)]);
+        for jj in [0, 1] {
+            for i in 0..PIXELS {
+                let [low, high] = &mut halves[i].as_chunks_mut::<2>().0[j + jj];
+                add_two(low, high, (first[jj], second[jj]), (a[i], b[i]));
+            }
         }
+    }
+}
+
+/// As one piece, and (not being `pure`) in the order written: of single instructions the compiler begins more products
+/// than there are registers for.
+#[inline]
+#[target_feature(enable = "neon")]
+fn add_two(low: &mut int32x4_t, high: &mut int32x4_t, weights: (int8x16_t, int8x16_t), pixel: (int8x16_t, int8x16_t)) {
+    // SAFETY: touches its registers only.
+    unsafe {
+        asm!(
+            "smull {a:v}.8h, {w0:v}.8b, {p0:v}.8b",
+            "smull2 {b:v}.8h, {w0:v}.16b, {p0:v}.16b",
+            "smlal {a:v}.8h, {w1:v}.8b, {p1:v}.8b",
+            "smlal2 {b:v}.8h, {w1:v}.16b, {p1:v}.16b",
+            "sadalp {low:v}.4s, {a:v}.8h",
+            "sadalp {high:v}.4s, {b:v}.8h",
+            a = out(vreg) _,
+            b = out(vreg) _,
+            low = inout(vreg) *low,
+            high = inout(vreg) *high,
+            w0 = in(vreg) weights.0,
+            w1 = in(vreg) weights.1,
+            p0 = in(vreg) pixel.0,
+            p1 = in(vreg) pixel.1,
+            options(nomem, nostack, preserves_flags),
+        );
     }
 }
 
