@@ -1,4 +1,5 @@
 # Sourced by build.sh and test.sh: `use_toolchain BOARD` sets what cargo, cc and bindgen need to build for that board.
+# A script of another folder says in `cross` where this one is.
 #
 # Two sources of a cross standard library are known, tried in this order:
 # - rustup, where the active toolchain has the target (`rustup target add aarch64-unknown-linux-gnu`);
@@ -6,7 +7,7 @@
 # The C side is Debian's cross gcc for both.
 
 # shellcheck source=cross/need.sh
-. "$(dirname "$0")/need.sh"
+. "${cross:-$(dirname "$0")}/need.sh"
 
 # The names that a board goes by: Rust's triple, GNU's and Debian's, and its emulator with a plain Cortex. The emulator's
 # default CPU emulates so many extensions that it is 5 to 10 times slower.

@@ -28,7 +28,7 @@ all="fmt shell typos clippy test doc deny licences demo cross size boot"
 
 step_fmt() { cargo fmt --check; }
 
-step_shell() { shellcheck --severity=warning --external-sources --shell=sh .ci/run cross/*.sh cross/boot/init cross/boot/*.sh tests/run.sh config/demo/run.sh; }
+step_shell() { shellcheck --severity=warning --external-sources --shell=sh .ci/run cross/*.sh cross/boot/init cross/boot/*.sh cross/count/*.sh tests/run.sh config/demo/run.sh; }
 
 step_typos() {
     has typos >/dev/null || {
