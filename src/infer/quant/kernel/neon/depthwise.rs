@@ -3,20 +3,20 @@
 //! Two products are summed in 16 bits, as in [`super::plain`], and then added to 32.
 
 use super::super::{BLOCK, DepthwiseRow};
-use super::{Pixel, Sums, beginning, offsets, signed, store};
+use super::{At, Begin, Pixel, Sums, load, signed, store};
 use core::arch::aarch64::*;
 use core::arch::asm;
 
 /// # Safety
 /// As for [`super::super::Isa::depthwise`], and the row has these pixels.
 #[target_feature(enable = "neon")]
-pub unsafe fn sums(row: &DepthwiseRow, n: usize, x: usize, pixels: &mut [Pixel]) {
+pub unsafe fn sums(row: &DepthwiseRow, at: At, begin: &Begin, pixels: &mut [Pixel]) {
     // SAFETY: promised by the caller.
     unsafe {
         match (row.weights.side, row.stride) {
-            (3, 1) => three_by_one(row, n, x, pixels),
-            (3, 2) => three_by_two(row, n, x, pixels),
-            _ => any(row, n, x, pixels),
+            (3, 1) => three_by_one(row, at, begin, pixels),
+            (3, 2) => three_by_two(row, at, begin, pixels),
+            _ => any(row, at, begin, pixels),
         }
     }
 }
@@ -28,11 +28,12 @@ type Column = [int8x16_t; 3];
 #[target_feature(enable = "neon")]
 fn square(row: &DepthwiseRow, n: usize) -> [Column; 3] {
     let weights = &row.weights.bytes[n * 12..][..BLOCK * 12];
-    [0, 1, 2].map(|kx| {
+    let column = |kx: usize| {
         // SAFETY: each of the three columns has 64 bytes.
         let int8x16x4_t(top, middle, bottom, _) = unsafe { vld4q_s8(weights.as_ptr().add(kx * 64)) };
         [top, middle, bottom]
-    })
+    };
+    [column(0), column(1), column(2)]
 }
 
 /// The taps of an input pixel and the two below it.
@@ -64,8 +65,8 @@ fn nine(begin: Sums, w: &[Column; 3], a: Column, b: Column, c: Column) -> Sums {
 /// # Safety
 /// As for [`sums`].
 #[target_feature(enable = "neon")]
-unsafe fn three_by_one(row: &DepthwiseRow, n: usize, mut x: usize, pixels: &mut [Pixel]) {
-    let (w, begin) = (square(row, n), beginning(offsets(&row.weights.offsets, n)));
+unsafe fn three_by_one(row: &DepthwiseRow, At { n, mut x, .. }: At, begin: &Begin, pixels: &mut [Pixel]) {
+    let (w, begin) = (square(row, n), load(begin));
     // SAFETY: promised by the caller: the input has two columns more than there are outputs.
     unsafe {
         let (mut a, mut b) = (column(row, n, x), column(row, n, x + 1));
@@ -93,8 +94,8 @@ unsafe fn three_by_one(row: &DepthwiseRow, n: usize, mut x: usize, pixels: &mut 
 /// # Safety
 /// As for [`sums`].
 #[target_feature(enable = "neon")]
-unsafe fn three_by_two(row: &DepthwiseRow, n: usize, x: usize, pixels: &mut [Pixel]) {
-    let (w, begin) = (square(row, n), beginning(offsets(&row.weights.offsets, n)));
+unsafe fn three_by_two(row: &DepthwiseRow, At { n, x, .. }: At, begin: &Begin, pixels: &mut [Pixel]) {
+    let (w, begin) = (square(row, n), load(begin));
     // SAFETY: promised by the caller.
     unsafe {
         let mut a = column(row, n, 2 * x);
@@ -111,11 +112,11 @@ unsafe fn three_by_two(row: &DepthwiseRow, n: usize, x: usize, pixels: &mut [Pix
 /// # Safety
 /// As for [`sums`].
 #[target_feature(enable = "neon")]
-unsafe fn any(row: &DepthwiseRow, n: usize, x: usize, pixels: &mut [Pixel]) {
+unsafe fn any(row: &DepthwiseRow, At { n, x, .. }: At, begin: &Begin, pixels: &mut [Pixel]) {
     let side = row.weights.side;
     let groups = side.div_ceil(4);
     let weights = &row.weights.bytes[n / BLOCK * side * groups * 64..][..side * groups * 64];
-    let begin = beginning(offsets(&row.weights.offsets, n));
+    let begin = load(begin);
     for (x, pixel) in (x..).zip(pixels) {
         let mut sums = begin;
         for kx in 0..side {

@@ -1,7 +1,7 @@
 //! Convolutions over all channels by dot products of four bytes.
 
-use super::super::{BLOCK, DenseRow};
-use super::{Block, Pixel, Sums, signed, store};
+use super::super::DenseRow;
+use super::{At, Begin, Pixel, Sums, block, signed, store};
 use core::arch::aarch64::{int8x16_t, int32x4_t, vdupq_n_s8, vdupq_n_s32, vld1q_s8};
 use core::arch::asm;
 
@@ -9,13 +9,20 @@ use core::arch::asm;
 /// would only fit if not one register were needed for anything else.
 const TILE: usize = 5;
 
+/// What a block of sixteen channels has to its own.
+#[derive(Clone, Copy)]
+struct Block<'a> {
+    weights: &'a [i8],
+    begin: &'a Begin,
+}
+
 /// Tiles are as large as possible, and then as equal as possible: 13 pixels are 5, 4 and 4.
 ///
 /// # Safety
 /// As for [`super::super::Isa::dense`], and the row has these pixels; the processor has dot products.
 #[target_feature(enable = "dotprod")]
-pub unsafe fn sums(row: &DenseRow, n: usize, x: usize, pixels: &mut [Pixel]) {
-    let block = Block::new(row, n);
+pub unsafe fn sums(row: &DenseRow, At { n, x, .. }: At, begin: &Begin, pixels: &mut [Pixel]) {
+    let block = Block { weights: block(row, n), begin };
     let tiles = pixels.len().div_ceil(TILE).max(1);
     let (size, larger) = (pixels.len() / tiles, pixels.len() % tiles);
     let (first, rest) = pixels.split_at_mut(larger * (size + 1));
@@ -62,7 +69,7 @@ unsafe fn tile<const PIXELS: usize>(row: &DenseRow, block: Block, x: usize, to: 
     let mut from = block.weights.as_ptr();
     let mut sums = [[vdupq_n_s32(0); 4]; PIXELS];
     for sums in &mut sums {
-        *sums = beginning(block.offsets);
+        *sums = beginning(block.begin);
     }
     for segment in row.segments {
         // SAFETY: the caller promises the segment, and bytes behind it to fill a register. A block has
@@ -70,7 +77,7 @@ unsafe fn tile<const PIXELS: usize>(row: &DenseRow, block: Block, x: usize, to: 
         unsafe {
             let mut input = row.from.add(segment + x * row.pixel);
             for _ in 0..dwords / 4 {
-                let pixels = load::<PIXELS>(input, row.pixel);
+                let pixels = load_input::<PIXELS>(input, row.pixel);
                 step::<0, PIXELS>(&mut sums, &pixels, from);
                 step::<1, PIXELS>(&mut sums, &pixels, from.add(64));
                 step::<2, PIXELS>(&mut sums, &pixels, from.add(128));
@@ -80,7 +87,7 @@ unsafe fn tile<const PIXELS: usize>(row: &DenseRow, block: Block, x: usize, to: 
             }
             let rest = dwords % 4;
             if rest > 0 {
-                let pixels = load::<PIXELS>(input, row.pixel);
+                let pixels = load_input::<PIXELS>(input, row.pixel);
                 step::<0, PIXELS>(&mut sums, &pixels, from);
                 if rest > 1 {
                     step::<1, PIXELS>(&mut sums, &pixels, from.add(64));
@@ -97,10 +104,10 @@ unsafe fn tile<const PIXELS: usize>(row: &DenseRow, block: Block, x: usize, to: 
     }
 }
 
-/// [`super::beginning`], but loaded for every pixel: copying registers would keep those from work that multiply.
+/// [`super::load`], but anew for every pixel: copying registers would keep those from work that multiply.
 #[inline]
 #[target_feature(enable = "dotprod")]
-fn beginning(offsets: &[i32; BLOCK]) -> Sums {
+fn beginning(begin: &Begin) -> Sums {
     let mut sums = [vdupq_n_s32(0); 4];
     // SAFETY: sixteen values lie there.
     unsafe {
@@ -111,7 +118,7 @@ fn beginning(offsets: &[i32; BLOCK]) -> Sums {
             b = out(vreg) sums[1],
             c = lateout(vreg) sums[2],
             d = lateout(vreg) sums[3],
-            from = in(reg) offsets.as_ptr(),
+            from = in(reg) begin.0.as_ptr(),
             options(readonly, nostack, preserves_flags),
         );
     }
@@ -122,7 +129,7 @@ fn beginning(offsets: &[i32; BLOCK]) -> Sums {
 /// Sixteen bytes of each pixel may be read.
 #[inline]
 #[target_feature(enable = "dotprod")]
-unsafe fn load<const PIXELS: usize>(input: *const u8, pixel: usize) -> [int8x16_t; PIXELS] {
+unsafe fn load_input<const PIXELS: usize>(input: *const u8, pixel: usize) -> [int8x16_t; PIXELS] {
     let mut pixels = [vdupq_n_s8(0); PIXELS];
     for (i, bytes) in pixels.iter_mut().enumerate() {
         // SAFETY: promised by the caller.

@@ -1,22 +1,66 @@
 //! From sums to bytes or reals, sixteen channels of some pixels of a row.
 
-use super::super::{Act, Added, BLOCK, Epilogue, Out, TABLE, logistic};
-use super::Pixel;
+use super::super::{Act, Added, BLOCK, Epilogue, Out, logistic};
+use super::quads::{Table, as_reals, bytes, fused, map, quads, reals, rounded, scaled, sigmoid};
+use super::{At, Pixel, load};
 use core::arch::aarch64::*;
 
+/// Products of which no sum leaves 22 bits.
+const FEW_PRODUCTS: usize = (1 << 22) / (255 * 127);
+
 /// Where the sums of a row go.
+///
+/// Between integers and reals it is a long way in some processors. Where all values are known to be small, an addition
+/// does the same: [`logistic::MAGIC`] plus a whole number has that number in its lowest bits, and adding it to a real
+/// rounds that to a whole number, ties to even.
 pub struct Sink<'a> {
     epilogue: &'a Epilogue,
     added: Added,
     out: Out,
+    products: usize,
+    /// The processor is one of those with dot products.
+    dot: bool,
 }
 
-/// Sixteen reals: of a pixel, or of the constants of its channels.
-type Reals = [float32x4_t; 4];
-
 impl<'a> Sink<'a> {
-    pub fn new(epilogue: &'a Epilogue, added: Added, out: Out) -> Self {
-        Sink { epilogue, added, out }
+    /// For sums of `products` products.
+    pub fn new(epilogue: &'a Epilogue, added: Added, out: Out, products: usize, dot: bool) -> Self {
+        Sink { epilogue, added, out, products, dot }
+    }
+
+    /// Whether the values of the channels from `n` on are so small that their sums have to begin at [`Self::LIFT`]: no
+    /// sum leaves 22 bits, and no real that is to be rounded 16. (Where a sigmoid is to be made, it makes no difference.)
+    #[target_feature(enable = "neon")]
+    pub fn small(&self, n: usize) -> bool {
+        let Epilogue { act, mult, bias, scale, zero, .. } = self.epilogue;
+        let tabled = *act == Act::Table;
+        if self.products > FEW_PRODUCTS || !tabled && self.slope().is_none() {
+            return false;
+        }
+        let of = |list: &[f32]| quads(block(list, n));
+        let (mult, bias) = (of(mult), of(bias));
+        let reach = vdupq_n_f32(255.0 * 127.0 * self.products as f32);
+        let mut most = vdupq_n_f32(0.0);
+        for j in 0..4 {
+            let y = vfmaq_f32(vabsq_f32(bias[j]), vabsq_f32(mult[j]), reach);
+            let real = if tabled { y } else { vfmaq_f32(vabsq_f32(of(zero)[j]), y, vabsq_f32(of(scale)[j])) };
+            most = vmaxq_f32(most, real);
+        }
+        // Far enough from 32767 for all that was rounded on the way.
+        vmaxvq_f32(most) < 32_000.0
+    }
+
+    /// What small sums begin at, besides their offsets.
+    pub const LIFT: i32 = logistic::MAGIC.to_bits().cast_signed();
+
+    /// That of the cheapest rows, which [`Self::bend`] makes.
+    fn slope(&self) -> Option<f32> {
+        match (self.epilogue.act, self.out) {
+            (Act::Slope(slope), Out::Bytes { .. }) if self.added.from.is_null() && (0.0..=1.0).contains(&slope) => {
+                Some(slope)
+            }
+            _ => None,
+        }
     }
 
     /// What becomes of the sums of the channels from `n` and the pixels from `x` on. `pixels` is scratch afterwards.
@@ -24,23 +68,32 @@ impl<'a> Sink<'a> {
     /// # Safety
     /// The row has them: they may be written, and what is added be read.
     #[target_feature(enable = "neon")]
-    pub unsafe fn finish(&self, n: usize, x: usize, pixels: &mut [Pixel]) {
+    pub unsafe fn finish(&self, At { n, x, small }: At, pixels: &mut [Pixel]) {
         // SAFETY: promised by the caller.
         unsafe {
             match (self.epilogue.act, self.out) {
                 (Act::Table, Out::Bytes { to, pixel }) => {
                     let to = to.add(x * pixel + n);
-                    self.look_up(n, pixels, to, pixel);
+                    match (small, self.dot) {
+                        (true, true) => self.look_up::<true, true>(n, pixels, to, pixel),
+                        (true, false) => self.look_up::<true, false>(n, pixels, to, pixel),
+                        (false, true) => self.look_up::<false, true>(n, pixels, to, pixel),
+                        (false, false) => self.look_up::<false, false>(n, pixels, to, pixel),
+                    }
                     if !self.added.from.is_null() {
                         self.add_to_found(n, x, pixels.len(), to, pixel);
                     }
                 }
-                (Act::Slope(slope), Out::Bytes { to, pixel })
-                    if self.added.from.is_null() && (0.0..=1.0).contains(&slope) =>
-                {
-                    self.bend(n, slope, pixels, to.add(x * pixel + n), pixel);
-                }
                 (act, out) => {
+                    if let (Some(slope), Out::Bytes { to, pixel }) = (self.slope(), out) {
+                        let to = to.add(x * pixel + n);
+                        if small {
+                            self.bend::<true>(n, slope, pixels, to, pixel);
+                        } else {
+                            self.bend::<false>(n, slope, pixels, to, pixel);
+                        }
+                        return;
+                    }
                     self.activate(act, n, pixels);
                     self.put(n, x, pixels, out);
                 }
@@ -51,14 +104,20 @@ impl<'a> Sink<'a> {
     /// # Safety
     /// At `to`, and from there on every `pixel` bytes, sixteen bytes of every pixel may be written.
     #[target_feature(enable = "neon")]
-    unsafe fn look_up(&self, n: usize, pixels: &[Pixel], mut to: *mut u8, pixel: usize) {
+    unsafe fn look_up<const SMALL: bool, const DOT: bool>(
+        &self,
+        n: usize,
+        pixels: &[Pixel],
+        mut to: *mut u8,
+        pixel: usize,
+    ) {
         let table = Table::new(&self.epilogue.table, n);
         let (mult, bias) = (block(&self.epilogue.mult, n), block(&self.epilogue.bias, n));
         for sums in pixels {
-            let place = |j: usize| vcvtnq_s32_f32(scaled(sums, j, mult, bias));
-            let place = vqmovn_high_s16(vqmovn_s16(narrow(place(0), place(1))), narrow(place(2), place(3)));
+            let [low, high] = rounded::<SMALL>(scaled::<SMALL>(sums, mult, bias));
+            let place = vreinterpretq_u8_s8(vqmovn_high_s16(vqmovn_s16(low), high));
             // SAFETY: promised by the caller.
-            unsafe { vst1q_u8(to, table.look_up(vreinterpretq_u8_s8(place))) };
+            unsafe { vst1q_u8(to, if DOT { table.look_up_by_parts(place) } else { table.look_up(place) }) };
             to = to.wrapping_add(pixel);
         }
     }
@@ -77,8 +136,7 @@ impl<'a> Sink<'a> {
                 let at = to.add(i * pixel);
                 let found = reals(vld1q_u8(at));
                 let added = reals(vld1q_u8(self.added.from.add((x + i) * self.added.pixel + n)));
-                let y = [0, 1, 2, 3].map(|j| vfmaq_f32(vfmaq_f32(zero[j], found[j], scale[j]), added[j], add[j]));
-                vst1q_u8(at, bytes(y));
+                vst1q_u8(at, bytes::<false>(fused(fused(zero, found, scale), added, add)));
             }
         }
     }
@@ -89,18 +147,18 @@ impl<'a> Sink<'a> {
     /// # Safety
     /// As for [`Self::look_up`].
     #[target_feature(enable = "neon")]
-    unsafe fn bend(&self, n: usize, slope: f32, pixels: &[Pixel], mut to: *mut u8, pixel: usize) {
+    unsafe fn bend<const SMALL: bool>(&self, n: usize, slope: f32, pixels: &[Pixel], mut to: *mut u8, pixel: usize) {
         let of = |list| block(list, n);
         let (mult, bias) = (of(&self.epilogue.mult), of(&self.epilogue.bias));
         let (scale, zero) = (quads(of(&self.epilogue.scale)), quads(of(&self.epilogue.zero)));
         let slope = vdupq_n_f32(slope);
         for sums in pixels {
-            let y = [0, 1, 2, 3].map(|j| {
-                let y = scaled(sums, j, mult, bias);
-                vfmaq_f32(zero[j], vmaxq_f32(y, vmulq_f32(y, slope)), scale[j])
-            });
+            let mut y = scaled::<SMALL>(sums, mult, bias);
+            for y in &mut y {
+                *y = vmaxq_f32(*y, vmulq_f32(*y, slope));
+            }
             // SAFETY: promised by the caller.
-            unsafe { vst1q_u8(to, bytes(y)) };
+            unsafe { vst1q_u8(to, bytes::<SMALL>(fused(zero, y, scale))) };
             to = to.wrapping_add(pixel);
         }
     }
@@ -146,9 +204,9 @@ impl<'a> Sink<'a> {
         let (scale, zero) = (of(&self.epilogue.scale), of(&self.epilogue.zero));
         if self.added.from.is_null() {
             for (x, a) in (x..).zip(pixels) {
-                let y = [0, 1, 2, 3].map(|j| vfmaq_f32(zero[j], vreinterpretq_f32_s32(quad(a, j)), scale[j]));
+                let y = fused(zero, as_reals(load(a)), scale);
                 // SAFETY: promised by the caller.
-                unsafe { vst1q_u8(to.add(x * pixel + n), bytes(y)) };
+                unsafe { vst1q_u8(to.add(x * pixel + n), bytes::<false>(y)) };
             }
             return;
         }
@@ -156,127 +214,14 @@ impl<'a> Sink<'a> {
         for (x, a) in (x..).zip(pixels) {
             // SAFETY: promised by the caller.
             let added = reals(unsafe { vld1q_u8(self.added.from.add(x * self.added.pixel + n)) });
-            let y = [0, 1, 2, 3].map(|j| {
-                let a = vfmaq_f32(vreinterpretq_f32_s32(quad(a, j)), added[j], add[j]);
-                vfmaq_f32(zero[j], a, scale[j])
-            });
+            let y = fused(zero, fused(as_reals(load(a)), added, add), scale);
             // SAFETY: promised by the caller.
-            unsafe { vst1q_u8(to.add(x * pixel + n), bytes(y)) };
+            unsafe { vst1q_u8(to.add(x * pixel + n), bytes::<false>(y)) };
         }
-    }
-}
-
-/// Four channels after the other, so that their constants stay where they are for all pixels.
-#[inline]
-#[target_feature(enable = "neon")]
-fn map(pixels: &mut [Pixel], mult: &[f32; BLOCK], bias: &[f32; BLOCK], act: impl Fn(float32x4_t) -> float32x4_t) {
-    for j in 0..4 {
-        let (mult, bias) = (quads(mult)[j], quads(bias)[j]);
-        for pixel in &mut *pixels {
-            let y = vfmaq_f32(bias, vcvtq_f32_s32(quad(pixel, j)), mult);
-            // SAFETY: quad `j` of a pixel has room for four values.
-            unsafe { vst1q_s32(pixel.0.as_mut_ptr().add(4 * j), vreinterpretq_s32_f32(act(y))) };
-        }
-    }
-}
-
-/// Sums `4j..4j+4` of a pixel.
-#[inline]
-#[target_feature(enable = "neon")]
-fn quad(pixel: &Pixel, j: usize) -> int32x4_t {
-    let quad = &pixel.0[4 * j..4 * j + 4];
-    // SAFETY: four values lie there.
-    unsafe { vld1q_s32(quad.as_ptr()) }
-}
-
-/// Reals before the activation, of sums `4j..4j+4` of a pixel.
-#[inline]
-#[target_feature(enable = "neon")]
-fn scaled(pixel: &Pixel, j: usize, mult: &[f32; BLOCK], bias: &[f32; BLOCK]) -> float32x4_t {
-    vfmaq_f32(quads(bias)[j], vcvtq_f32_s32(quad(pixel, j)), quads(mult)[j])
-}
-
-/// 256 bytes, in registers of sixteen.
-struct Table([uint8x16x4_t; 4]);
-
-impl Table {
-    /// That of the sixteen channels from `n` on.
-    #[inline]
-    #[target_feature(enable = "neon")]
-    fn new(tables: &[u8], n: usize) -> Self {
-        let table = &tables[n / BLOCK * TABLE..][..TABLE];
-        // SAFETY: 256 bytes lie there.
-        unsafe { Table([0, 64, 128, 192].map(|i| vld1q_u8_x4(table.as_ptr().add(i)))) }
-    }
-
-    /// The bytes at `place + 128`, for places in -128..=127.
-    ///
-    /// An instruction looks up one of 64 bytes and lets alone what lies outside of them. Flipping the two highest bits
-    /// of a place brings one quarter after the other into reach: that from 128 on is there at once, as place 0.
-    #[inline]
-    #[target_feature(enable = "neon")]
-    fn look_up(&self, place: uint8x16_t) -> uint8x16_t {
-        let flip = |bits: u8| veorq_u8(place, vdupq_n_u8(bits));
-        let found = vqtbl4q_u8(self.0[2], place);
-        let found = vqtbx4q_u8(found, self.0[3], flip(0x40));
-        let found = vqtbx4q_u8(found, self.0[0], flip(0x80));
-        vqtbx4q_u8(found, self.0[1], flip(0xC0))
     }
 }
 
 /// The constants of the sixteen channels from `n` on.
 fn block(list: &[f32], n: usize) -> &[f32; BLOCK] {
     list[n..].first_chunk().expect("constants of all padded channels")
-}
-
-#[inline]
-#[target_feature(enable = "neon")]
-fn quads(list: &[f32; BLOCK]) -> Reals {
-    // SAFETY: sixteen values lie there.
-    unsafe { [0, 4, 8, 12].map(|i| vld1q_f32(list.as_ptr().add(i))) }
-}
-
-#[inline]
-#[target_feature(enable = "neon")]
-fn reals(bytes: uint8x16_t) -> Reals {
-    let (low, high) = (vmovl_u8(vget_low_u8(bytes)), vmovl_high_u8(bytes));
-    [vmovl_u16(vget_low_u16(low)), vmovl_high_u16(low), vmovl_u16(vget_low_u16(high)), vmovl_high_u16(high)]
-        .map(|quad| vcvtq_f32_u32(quad))
-}
-
-/// Rounded to even, and cut off at 0 and 255: by the steps to 32, 16 and 8 bits.
-#[inline]
-#[target_feature(enable = "neon")]
-fn bytes(reals: Reals) -> uint8x16_t {
-    let y = reals.map(|quad| vcvtnq_s32_f32(quad));
-    vqmovun_high_s16(vqmovun_s16(narrow(y[0], y[1])), narrow(y[2], y[3]))
-}
-
-#[inline]
-#[target_feature(enable = "neon")]
-fn narrow(low: int32x4_t, high: int32x4_t) -> int16x8_t {
-    vqmovn_high_s32(vqmovn_s32(low), high)
-}
-
-/// See [`logistic`] for the steps.
-#[inline]
-#[target_feature(enable = "neon")]
-fn sigmoid(y: float32x4_t) -> float32x4_t {
-    use logistic::{BOUND, MAGIC, NEG_LOG2_E, POW, RECIPROCAL};
-    let all = |value: f32| vdupq_n_f32(value);
-    let bits = |real: float32x4_t| vreinterpretq_s32_f32(real);
-    let real = |bits: int32x4_t| vreinterpretq_f32_s32(bits);
-    let t = vminq_f32(vmaxq_f32(vmulq_f32(y, all(NEG_LOG2_E)), all(-BOUND)), all(BOUND));
-    let z = vaddq_f32(t, all(MAGIC));
-    let f = vsubq_f32(t, vsubq_f32(z, all(MAGIC)));
-    let p = vfmaq_f32(all(POW[2]), f, all(POW[3]));
-    let p = vfmaq_f32(all(POW[1]), p, f);
-    let p = vfmaq_f32(all(POW[0]), p, f);
-    let e = real(vaddq_s32(bits(p), vshlq_n_s32::<23>(bits(z))));
-    let d = vaddq_f32(e, all(1.0));
-    let r = real(vsubq_s32(vdupq_n_s32(RECIPROCAL), bits(d)));
-    let h = vfmsq_f32(all(1.0), d, r);
-    let r = vfmaq_f32(r, r, vfmaq_f32(h, h, h));
-    let h = vfmsq_f32(all(1.0), d, r);
-    vfmaq_f32(r, r, h)
 }

@@ -10,6 +10,9 @@ mod depthwise;
 mod dot;
 mod epilogue;
 mod plain;
+mod quads;
+#[cfg(test)]
+mod tests;
 
 use super::{BLOCK, DenseRow, DepthwiseRow};
 use core::arch::aarch64::{
@@ -28,43 +31,79 @@ type Sums = [int32x4_t; 4];
 #[repr(align(16))]
 struct Pixel([i32; BLOCK]);
 
+/// What the sums of a block begin at.
+type Begin = Pixel;
+
 /// # Safety
 /// As for [`super::Isa::dense`].
 pub unsafe fn dense(row: &DenseRow) {
-    let sink = Sink::new(row.epilogue, row.added, row.out);
     // SAFETY: promised by the caller; every processor of this architecture has NEON.
-    unsafe { each(&sink, row.weights.outputs, row.width, |n, x, pixels| plain::sums(row, n, x, pixels)) };
+    unsafe {
+        each(&sink(row, false), &row.weights.offsets, row.width, |at, begin, pixels| {
+            plain::sums(row, at, begin, pixels);
+        });
+    }
 }
 
 /// # Safety
 /// As for [`super::Isa::dense`]; the processor has dot products.
 pub unsafe fn dense_dot(row: &DenseRow) {
-    let sink = Sink::new(row.epilogue, row.added, row.out);
     // SAFETY: promised by the caller.
-    unsafe { each(&sink, row.weights.outputs, row.width, |n, x, pixels| dot::sums(row, n, x, pixels)) };
+    unsafe {
+        each(&sink(row, true), &row.weights.offsets, row.width, |at, begin, pixels| {
+            dot::sums(row, at, begin, pixels);
+        });
+    }
+}
+
+fn sink<'a>(row: &DenseRow<'a>, dot: bool) -> Sink<'a> {
+    let products = row.segments.len() * row.weights.dwords * 4;
+    Sink::new(row.epilogue, row.added, row.out, products, dot)
 }
 
 /// # Safety
 /// As for [`super::Isa::depthwise`].
 pub unsafe fn depthwise(row: &DepthwiseRow) {
-    let sink = Sink::new(row.epilogue, row.added, row.out);
+    let weights = row.weights;
+    let sink = Sink::new(row.epilogue, row.added, row.out, weights.side * weights.side, false);
     // SAFETY: promised by the caller; every processor of this architecture has NEON.
-    unsafe { each(&sink, row.weights.channels, row.width, |n, x, pixels| depthwise::sums(row, n, x, pixels)) };
+    unsafe {
+        each(&sink, &weights.offsets, row.width, |at, begin, pixels| depthwise::sums(row, at, begin, pixels));
+    }
 }
 
-/// Has the sums of the channels from `n` and the pixels from `x` on filled in, all over the row, and finishes them.
+/// The first channel of a block, and the first of some pixels.
+#[derive(Clone, Copy)]
+struct At {
+    n: usize,
+    x: usize,
+    /// See [`Sink::small`].
+    small: bool,
+}
+
+/// Has the sums of one block and chunk after the other filled in, and finishes them. `fill` is told what they begin at.
 ///
 /// # Safety
-/// The row that the sink belongs to has these channels and pixels.
+/// The row that the sink belongs to has as many pixels, and channels as there are offsets.
 #[inline]
-unsafe fn each(sink: &Sink, channels: usize, width: usize, fill: impl Fn(usize, usize, &mut [Pixel])) {
+unsafe fn each(sink: &Sink, offsets: &[i32], width: usize, fill: impl Fn(At, &Begin, &mut [Pixel])) {
     let mut room = [Pixel([0; BLOCK]); CHUNK];
-    for n in (0..channels).step_by(BLOCK) {
+    for (block, offsets) in offsets.as_chunks().0.iter().enumerate() {
+        let n = block * BLOCK;
+        // SAFETY: every processor of this architecture has NEON.
+        let small = unsafe { sink.small(n) };
+        let mut begin = Pixel(*offsets);
+        if small {
+            for sum in &mut begin.0 {
+                *sum += Sink::LIFT;
+            }
+        }
         for x in (0..width).step_by(CHUNK) {
             let pixels = &mut room[..CHUNK.min(width - x)];
-            fill(n, x, pixels);
+            let at = At { n, x, small };
+            fill(at, &begin, pixels);
             // SAFETY: promised by the caller.
-            unsafe { sink.finish(n, x, pixels) };
+            unsafe { sink.finish(at, pixels) };
         }
     }
 }
@@ -81,32 +120,20 @@ unsafe fn signed(from: *const u8) -> int8x16_t {
     vreinterpretq_s8_u8(veorq_u8(bytes, vdupq_n_u8(0x80)))
 }
 
-/// The weights of a block of sixteen channels: 64 bytes for every dword of every segment, and what its sums begin at.
-#[derive(Clone, Copy)]
-struct Block<'a> {
-    weights: &'a [i8],
-    offsets: &'a [i32; BLOCK],
-}
-
-impl<'a> Block<'a> {
-    /// That of the channels from `n` on.
-    fn new(row: &DenseRow<'a>, n: usize) -> Self {
-        let size = row.segments.len() * row.weights.dwords * 4 * BLOCK;
-        let weights = &row.weights.bytes[n / BLOCK * size..][..size];
-        Block { weights, offsets: offsets(&row.weights.offsets, n) }
-    }
-}
-
-/// What the sums of the channels from `n` on begin at.
-fn offsets(all: &[i32], n: usize) -> &[i32; BLOCK] {
-    all[n..].first_chunk().expect("offsets of all padded channels")
+/// The weights of the sixteen channels from `n` on: 64 bytes for every dword of every segment.
+fn block<'a>(row: &DenseRow<'a>, n: usize) -> &'a [i8] {
+    let size = row.segments.len() * row.weights.dwords * 4 * BLOCK;
+    &row.weights.bytes[n / BLOCK * size..][..size]
 }
 
 #[inline]
 #[target_feature(enable = "neon")]
-fn beginning(offsets: &[i32; BLOCK]) -> Sums {
-    // SAFETY: sixteen values lie there.
-    unsafe { [0, 4, 8, 12].map(|i| vld1q_s32(offsets.as_ptr().add(i))) }
+fn load(pixel: &Pixel) -> Sums {
+    let quad = |i: usize| {
+        // SAFETY: sixteen values lie there.
+        unsafe { vld1q_s32(pixel.0.as_ptr().add(4 * i)) }
+    };
+    [quad(0), quad(1), quad(2), quad(3)]
 }
 
 #[inline]

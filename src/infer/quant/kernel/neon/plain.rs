@@ -5,7 +5,7 @@
 //! neighbours are added to 32 bits.
 
 use super::super::DenseRow;
-use super::{Block, Pixel, beginning, signed, store};
+use super::{At, Begin, Pixel, block, load, signed, store};
 use core::arch::aarch64::*;
 use core::arch::asm;
 
@@ -14,17 +14,17 @@ use core::arch::asm;
 /// # Safety
 /// As for [`super::super::Isa::dense`], and the row has these pixels.
 #[target_feature(enable = "neon")]
-pub unsafe fn sums(row: &DenseRow, n: usize, mut x: usize, pixels: &mut [Pixel]) {
-    let block = Block::new(row, n);
+pub unsafe fn sums(row: &DenseRow, At { n, mut x, .. }: At, begin: &Begin, pixels: &mut [Pixel]) {
+    let weights = block(row, n);
     let (pairs, rest) = pixels.as_chunks_mut::<2>();
     // SAFETY: promised by the caller.
     unsafe {
         for pair in pairs {
-            tile(row, block, x, pair);
+            tile(row, weights, x, begin, pair);
             x += 2;
         }
         if let [single] = rest {
-            tile(row, block, x, std::array::from_mut(single));
+            tile(row, weights, x, begin, std::array::from_mut(single));
         }
     }
 }
@@ -36,9 +36,9 @@ type Halves = [int32x4_t; 8];
 /// As for [`sums`].
 #[inline]
 #[target_feature(enable = "neon")]
-unsafe fn tile<const PIXELS: usize>(row: &DenseRow, block: Block, x: usize, to: &mut [Pixel; PIXELS]) {
+unsafe fn tile<const PIXELS: usize>(row: &DenseRow, weights: &[i8], x: usize, begin: &Begin, to: &mut [Pixel; PIXELS]) {
     let dwords = row.weights.dwords;
-    let mut from = block.weights.as_ptr();
+    let mut from = weights.as_ptr();
     let mut halves: [Halves; PIXELS] = [[vdupq_n_s32(0); 8]; PIXELS];
     for segment in row.segments {
         // SAFETY: the caller promises the segment, and bytes behind it to fill a register. A block has
@@ -46,7 +46,7 @@ unsafe fn tile<const PIXELS: usize>(row: &DenseRow, block: Block, x: usize, to: 
         unsafe {
             let mut input = row.from.add(segment + x * row.pixel);
             for _ in 0..dwords / 4 {
-                let pixels = load::<PIXELS>(input, row.pixel);
+                let pixels = load_input::<PIXELS>(input, row.pixel);
                 two::<0, 1, PIXELS>(&mut halves, &pixels, from);
                 two::<2, 3, PIXELS>(&mut halves, &pixels, from.add(128));
                 input = input.add(16);
@@ -54,7 +54,7 @@ unsafe fn tile<const PIXELS: usize>(row: &DenseRow, block: Block, x: usize, to: 
             }
             let rest = dwords % 4;
             if rest > 0 {
-                let pixels = load::<PIXELS>(input, row.pixel);
+                let pixels = load_input::<PIXELS>(input, row.pixel);
                 if rest > 1 {
                     two::<0, 1, PIXELS>(&mut halves, &pixels, from);
                 }
@@ -67,7 +67,7 @@ unsafe fn tile<const PIXELS: usize>(row: &DenseRow, block: Block, x: usize, to: 
             }
         }
     }
-    let begin = beginning(block.offsets);
+    let begin = load(begin);
     for (to, of) in to.iter_mut().zip(halves) {
         let sum = |j: usize| vaddq_s32(vpaddq_s32(of[2 * j], of[2 * j + 1]), begin[j]);
         store(to, [sum(0), sum(1), sum(2), sum(3)]);
@@ -78,7 +78,7 @@ unsafe fn tile<const PIXELS: usize>(row: &DenseRow, block: Block, x: usize, to: 
 /// Sixteen bytes of each pixel may be read.
 #[inline]
 #[target_feature(enable = "neon")]
-unsafe fn load<const PIXELS: usize>(input: *const u8, pixel: usize) -> [int8x16_t; PIXELS] {
+unsafe fn load_input<const PIXELS: usize>(input: *const u8, pixel: usize) -> [int8x16_t; PIXELS] {
     let mut pixels = [vdupq_n_s8(0); PIXELS];
     for (i, bytes) in pixels.iter_mut().enumerate() {
         // SAFETY: promised by the caller.
@@ -116,15 +116,17 @@ unsafe fn two<const A: i32, const B: i32, const PIXELS: usize>(
     pixels: &[int8x16_t; PIXELS],
     from: *const i8,
 ) {
-    let a = pixels.map(|pixel| repeat::<A>(pixel));
-    let b = pixels.map(|pixel| repeat::<B>(pixel));
+    let (mut a, mut b) = (*pixels, *pixels);
+    for i in 0..PIXELS {
+        (a[i], b[i]) = (repeat::<A>(pixels[i]), repeat::<B>(pixels[i]));
+    }
     for j in [0, 2] {
-        let load = |i: usize| {
+        let part = |i: usize| {
             // SAFETY: promised by the caller.
             unsafe { vld1q_s8(from.add(16 * i)) }
         };
         // Neighbours are loaded together, by one instruction.
-        let (first, second) = ([load(j), load(j + 1)], [load(4 + j), load(4 + j + 1)]);
+        let (first, second) = ([part(j), part(j + 1)], [part(4 + j), part(4 + j + 1)]);
         for jj in [0, 1] {
             for i in 0..PIXELS {
                 let [low, high] = &mut halves[i].as_chunks_mut::<2>().0[j + jj];
@@ -172,7 +174,10 @@ unsafe fn one<const A: i32, const PIXELS: usize>(
     pixels: &[int8x16_t; PIXELS],
     from: *const i8,
 ) {
-    let a = pixels.map(|pixel| repeat::<A>(pixel));
+    let mut a = *pixels;
+    for a in &mut a {
+        *a = repeat::<A>(*a);
+    }
     for j in 0..4 {
         // SAFETY: promised by the caller.
         let weights = unsafe { vld1q_s8(from.add(16 * j)) };
