@@ -53,11 +53,11 @@ unsafe fn column(row: &DepthwiseRow, n: usize, x: usize) -> Column {
 #[inline]
 #[target_feature(enable = "neon")]
 fn nine(begin: Sums, w: &[Column; 3], a: Column, b: Column, c: Column) -> Sums {
-    let sums = pair(begin, (a[0], w[0][0]), (a[1], w[0][1]));
-    let sums = pair(sums, (a[2], w[0][2]), (b[0], w[1][0]));
-    let sums = pair(sums, (b[1], w[1][1]), (b[2], w[1][2]));
-    let sums = pair(sums, (c[0], w[2][0]), (c[1], w[2][1]));
-    single(sums, (c[2], w[2][2]))
+    let sums = single(begin, (a[0], w[0][0]));
+    let sums = pair(sums, (a[1], w[0][1]), (a[2], w[0][2]));
+    let sums = pair(sums, (b[0], w[1][0]), (b[1], w[1][1]));
+    let sums = pair(sums, (b[2], w[1][2]), (c[0], w[2][0]));
+    pair(sums, (c[1], w[2][1]), (c[2], w[2][2]))
 }
 
 /// Stride 1: each column is read once and serves three outputs.
@@ -142,12 +142,36 @@ unsafe fn any(row: &DepthwiseRow, At { n, x, .. }: At, begin: &Begin, pixels: &m
 /// An input and its weight, of sixteen channels.
 type Tap = (int8x16_t, int8x16_t);
 
+/// As one piece, and (not being `pure`) in the order written: of single instructions the compiler begins more products
+/// than there are registers for.
 #[inline]
 #[target_feature(enable = "neon")]
-fn pair(sums: Sums, a: Tap, b: Tap) -> Sums {
-    let low = vmull_s8(vget_low_s8(a.0), vget_low_s8(a.1));
-    let low = vmlal_s8(low, vget_low_s8(b.0), vget_low_s8(b.1));
-    widen(sums, low, add_product_high(product_high(a), b))
+fn pair(mut sums: Sums, a: Tap, b: Tap) -> Sums {
+    // SAFETY: touches its registers only.
+    unsafe {
+        asm!(
+            "smull {low:v}.8h, {a0:v}.8b, {a1:v}.8b",
+            "smull2 {high:v}.8h, {a0:v}.16b, {a1:v}.16b",
+            "smlal {low:v}.8h, {b0:v}.8b, {b1:v}.8b",
+            "smlal2 {high:v}.8h, {b0:v}.16b, {b1:v}.16b",
+            "saddw {s0:v}.4s, {s0:v}.4s, {low:v}.4h",
+            "saddw2 {s1:v}.4s, {s1:v}.4s, {low:v}.8h",
+            "saddw {s2:v}.4s, {s2:v}.4s, {high:v}.4h",
+            "saddw2 {s3:v}.4s, {s3:v}.4s, {high:v}.8h",
+            low = out(vreg) _,
+            high = out(vreg) _,
+            s0 = inout(vreg) sums[0],
+            s1 = inout(vreg) sums[1],
+            s2 = inout(vreg) sums[2],
+            s3 = inout(vreg) sums[3],
+            a0 = in(vreg) a.0,
+            a1 = in(vreg) a.1,
+            b0 = in(vreg) b.0,
+            b1 = in(vreg) b.1,
+            options(nomem, nostack, preserves_flags),
+        );
+    }
+    sums
 }
 
 #[inline]
@@ -173,23 +197,6 @@ fn product_high(tap: Tap) -> int16x8_t {
         );
     }
     product
-}
-
-/// `vmlal_high_s8`, likewise.
-#[inline]
-#[target_feature(enable = "neon")]
-fn add_product_high(mut to: int16x8_t, tap: Tap) -> int16x8_t {
-    // SAFETY: touches its registers only.
-    unsafe {
-        asm!(
-            "smlal2 {to:v}.8h, {input:v}.16b, {weight:v}.16b",
-            to = inout(vreg) to,
-            input = in(vreg) tap.0,
-            weight = in(vreg) tap.1,
-            options(pure, nomem, nostack, preserves_flags),
-        );
-    }
-    to
 }
 
 #[inline]
