@@ -77,6 +77,11 @@ impl Session {
         self.arena.output(output)
     }
 
+    /// The bytes of a pixel of a view, as the last run left them.
+    pub fn pixel(&self, view: View, y: usize, x: usize) -> &[u8] {
+        self.arena.at(view, y, x)
+    }
+
     fn step(&mut self, index: usize) {
         let Session { arena, work, scratch } = self;
         match &work[index].1 {
