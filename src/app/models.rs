@@ -1,5 +1,7 @@
 //! `models`: which models there are, whether they are whole and compute what they should, and how to get more.
 
+mod quantize;
+
 use crate::bad_input;
 use crate::infer::registry::{Known, Place, Registry};
 use crate::infer::{Limits, pull};
@@ -33,6 +35,8 @@ pub enum Verb {
         #[arg(long, value_name = "DIR")]
         into: Option<PathBuf>,
     },
+    /// Make the int8 twin of a float model, from pictures like those it will see
+    Quantize(quantize::Args),
 }
 
 pub fn run(verb: Verb) -> Result<ExitCode> {
@@ -40,6 +44,7 @@ pub fn run(verb: Verb) -> Result<ExitCode> {
     match verb {
         Verb::List { json } => list(&registry, json),
         Verb::Verify { name } => verify(&registry, name.as_deref()),
+        Verb::Quantize(args) => quantize::run(&registry, &args),
         Verb::Pull { name, from, into } => pull_one(&registry, &name, from.as_deref(), into),
     }
 }

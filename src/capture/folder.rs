@@ -10,7 +10,7 @@ use crate::time::{MediaTime, Span, Stopwatch, WallTime};
 use anyhow::Result;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -50,18 +50,8 @@ pub struct FolderSource {
 
 impl FolderSource {
     pub fn open(config: &FolderConfig, stop: &Stop) -> Result<Self> {
-        let path = &config.path;
-        let entries = std::fs::read_dir(path)
-            .map_err(|error| BadInput(format!("{} cannot be read as a folder of pictures: {error}", path.display())))?;
-        let is_picture = |path: &PathBuf| {
-            let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase();
-            matches!(extension.as_str(), "jpg" | "jpeg" | "png" | "gif" | "bmp")
-        };
-        let mut coming: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).filter(is_picture).collect();
-        if coming.is_empty() {
-            crate::bad_input!("{} has no pictures, JPEG, PNG, GIF or BMP files expected", path.display());
-        }
-        coming.sort_unstable_by(|a, b| b.cmp(a));
+        let mut coming = pictures_in(&config.path)?;
+        coming.reverse();
         Ok(FolderSource {
             config: config.clone(),
             stop: stop.clone(),
@@ -71,6 +61,22 @@ impl FolderSource {
             clock: Stopwatch::start(),
         })
     }
+}
+
+/// The pictures in a folder, by name; at least one.
+pub fn pictures_in(path: &Path) -> Result<Vec<PathBuf>> {
+    let entries = std::fs::read_dir(path)
+        .map_err(|error| BadInput(format!("{} cannot be read as a folder of pictures: {error}", path.display())))?;
+    let is_picture = |path: &PathBuf| {
+        let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase();
+        matches!(extension.as_str(), "jpg" | "jpeg" | "png" | "gif" | "bmp")
+    };
+    let mut pictures: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).filter(is_picture).collect();
+    if pictures.is_empty() {
+        crate::bad_input!("{} has no pictures, JPEG, PNG, GIF or BMP files expected", path.display());
+    }
+    pictures.sort_unstable();
+    Ok(pictures)
 }
 
 impl Source for FolderSource {

@@ -36,7 +36,7 @@ pub use csi::CsiConfig;
 pub use decode::{Film, Still, h264, jpeg, open_video, read_picture};
 pub use encode::FilmWriter;
 pub use file::FileConfig;
-pub use folder::FolderConfig;
+pub use folder::{FolderConfig, pictures_in};
 pub use recorded::RecordedConfig;
 pub use rtsp::{RtspConfig, Transport};
 pub use usb::UsbConfig;

@@ -1,7 +1,7 @@
 //! What runs a network: tract in floats, or the integers of [`super::quant`].
 
 use super::head::Head;
-use super::letterbox::{Fit, Letterbox, Planes, Tensor};
+use super::letterbox::{Fit, Letterbox, Planes, Tensor, interleave};
 use super::manifest::{Input, Manifest, Quantization};
 use super::quant::{self, kernel::Isa, session::Session};
 use super::tract::Net;
@@ -76,13 +76,6 @@ impl Tensor for Pixels {
     }
 
     fn put(&mut self, y: usize, x: usize, rgb: [&[f32]; 3]) {
-        let mut colours = [rgb[0]; 3];
-        for (channel, colour) in self.order.into_iter().zip(rgb) {
-            colours[channel] = colour;
-        }
-        let (pixels, _) = self.session.line(y)[3 * x..].as_chunks_mut::<3>();
-        for (((pixel, a), b), c) in pixels.iter_mut().zip(colours[0]).zip(colours[1]).zip(colours[2]) {
-            *pixel = [*a, *b, *c].map(|value| (value + 0.5) as u8);
-        }
+        interleave(&mut self.session.line(y)[3 * x..], self.order, rgb);
     }
 }

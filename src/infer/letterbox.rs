@@ -115,6 +115,42 @@ impl Tensor for Planes<'_> {
     }
 }
 
+/// Bytes, the channels of a pixel together, row after row.
+pub struct Bytes {
+    pub bytes: Vec<u8>,
+    width: usize,
+    order: [usize; 3],
+}
+
+impl Bytes {
+    pub fn new(input: &Input) -> Self {
+        let (width, height) = (input.width as usize, input.height as usize);
+        Bytes { bytes: vec![0; 3 * width * height], width, order: input.order() }
+    }
+}
+
+impl Tensor for Bytes {
+    fn clear(&mut self, grey: u8) {
+        self.bytes.fill(grey);
+    }
+
+    fn put(&mut self, y: usize, x: usize, rgb: [&[f32]; 3]) {
+        interleave(&mut self.bytes[3 * (y * self.width + x)..], self.order, rgb);
+    }
+}
+
+/// Rounds a row of red, green and blue to pixels of three bytes; `order` says which of them each colour is.
+pub fn interleave(pixels: &mut [u8], order: [usize; 3], rgb: [&[f32]; 3]) {
+    let mut colours = rgb;
+    for (channel, colour) in order.into_iter().zip(rgb) {
+        colours[channel] = colour;
+    }
+    let [a, b, c] = colours;
+    for (pixel, ((a, b), c)) in pixels.as_chunks_mut::<3>().0.iter_mut().zip(a.iter().zip(b).zip(c)) {
+        *pixel = [*a, *b, *c].map(|value| (value + 0.5) as u8);
+    }
+}
+
 /// Scales pictures for one network. Keeps its buffers from frame to frame.
 pub struct Letterbox {
     input: Input,

@@ -4,10 +4,11 @@
 //! is built from it.
 
 use crate::detection::Class;
+use super::quant::scheme::Curve;
 use crate::ids::is_valid_name;
 use crate::problems::{BadInput, Problems};
 use anyhow::{Context, Result};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::io::Read;
 use std::path::Path;
 
@@ -16,7 +17,7 @@ const MAX_MANIFEST_BYTES: u64 = 256 * 1024;
 /// Nothing bigger runs on the boards this is for.
 const MAX_MODEL_BYTES: u64 = 512 * 1024 * 1024;
 
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
     /// Of this file format: 1.
@@ -32,6 +33,13 @@ pub struct Manifest {
     pub licence: String,
     #[serde(default)]
     pub quantization: Quantization,
+    /// Of an int8 model whose file is its float twin's: the file, beside this one, with the ranges that the twin is
+    /// quantized by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ranges: Option<String>,
+    /// Of such a model: how it computes what is curved.
+    #[serde(default)]
+    pub curve: Curve,
     pub classes: Classes,
     pub origin: Origin,
     pub input: Input,
@@ -40,7 +48,7 @@ pub struct Manifest {
     pub golden: Option<Golden>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Quantization {
     /// Weights and arithmetic in 32 bit floats (weights may be stored in 16).
@@ -50,7 +58,7 @@ pub enum Quantization {
 }
 
 /// The classes in the order of the model's scores.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(untagged, expecting = "expected \"coco80\" or a list of names")]
 pub enum Classes {
     /// `"coco80"`
@@ -58,7 +66,7 @@ pub enum Classes {
     List(Vec<String>),
 }
 
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Origin {
     /// Who made it and where it was published, in words.
@@ -70,7 +78,7 @@ pub struct Origin {
 }
 
 /// How the network wants a picture.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Input {
     /// Pixels.
@@ -95,14 +103,14 @@ fn ones() -> [f32; 3] {
     [1.0; 3]
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Layout {
     /// Batch, channels, rows, columns: what ONNX exports of YOLO have.
     Nchw,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Channels {
     Bgr,
@@ -110,14 +118,14 @@ pub enum Channels {
 }
 
 /// Where the scaled picture lies in the input.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Placement {
     TopLeft,
     Centred,
 }
 
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Head {
     pub kind: HeadKind,
@@ -125,7 +133,7 @@ pub struct Head {
     pub strides: Vec<u32>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HeadKind {
     Yolox,
@@ -135,7 +143,7 @@ pub enum HeadKind {
 }
 
 /// A summary of the raw output for the golden picture.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Golden {
     pub mean: f32,
@@ -183,6 +191,10 @@ impl Manifest {
         expect((1..=MAX_MODEL_BYTES).contains(&self.bytes), "bytes", "expected 1 to 512 MiB");
         let is_digest = self.sha256.len() == 64 && self.sha256.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
         expect(is_digest, "sha256", "expected 64 hexadecimal digits, lower case");
+        let twin = self.ranges.as_ref().is_none_or(|file| is_valid_name(file) && !file.starts_with('.'));
+        expect(twin, "ranges", "expected the name of a file in the same folder");
+        let floats = self.ranges.is_none() || self.quantization == Quantization::Int8;
+        expect(floats, "ranges", "expected with quantization = \"int8\" only");
         if let Classes::Set(set) = &self.classes {
             expect(set == "coco80", "classes", "unknown set, expected \"coco80\" or a list of names");
         }

@@ -33,6 +33,7 @@ mod stages;
 #[cfg(test)]
 mod tests;
 mod tract;
+pub mod twin;
 
 pub use stages::{Cost, Meter, Stages};
 

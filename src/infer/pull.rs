@@ -50,7 +50,7 @@ fn in_words(error: &ureq::Error) -> String {
 }
 
 /// Under another name first, on disk before it gets its own.
-fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+pub fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder)?;
     let part = path.with_extension(format!("part{}", std::process::id()));

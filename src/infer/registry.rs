@@ -2,18 +2,19 @@
 //!
 //! | place | what |
 //! |---|---|
-//! | in the binary | NanoDet-g; the manifest of YOLOX-nano, whose file may not be shipped |
+//! | in the binary | NanoDet-g in int8; the manifests of its float twin and of YOLOX-nano, whose file may not be shipped, with the ranges that make an int8 twin of that |
 //! | the folder `WATCHPOST_MODELS` | what the user put there: files of manifests we know, folders with a `model.toml` |
 //! | `models/` of the working folder | folders with a `model.toml` |
 //! | the state folder | what `models pull` got |
 //!
-//! `auto` is YOLOX-nano where its file is, else NanoDet-g. A broken file in the folder the user named is an error; one
+//! `auto` is YOLOX-nano in int8 where its file is, else NanoDet-g. A broken file in the folder the user named is an error; one
 //! that was pulled is said to be broken and passed over, since a box left alone should rather see with its second
 //! best model than not at all.
 
 use super::manifest::{Golden, Manifest};
 use super::engine::Engine;
 use super::onnx::NetDetector;
+use super::twin;
 use super::{Detector, Limits, Request};
 use crate::bad_input;
 use crate::problems::BadInput;
@@ -22,24 +23,44 @@ use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
-static NANODET: &[u8] = include_bytes!("../../models/nanodet-g/nanodet-g.onnx");
-
-/// The manifests in the binary, with the files that are there too. In this order `models list` shows them.
-static BUILT_IN: [(&str, Option<&[u8]>); 3] = [
-    (include_str!("../../models/nanodet-g/model.toml"), Some(NANODET)),
-    (include_str!("../../models/nanodet-g/model-320.toml"), Some(NANODET)),
-    (include_str!("../../models/yolox-nano/model.toml"), None),
+/// The manifests in the binary. In this order `models list` shows them.
+static BUILT_IN: [BuiltIn; 5] = [
+    BuiltIn {
+        manifest: include_str!("../../models/nanodet-g/int8/model.toml"),
+        file: Some(include_bytes!("../../models/nanodet-g/int8/nanodet-g.int8")),
+        ranges: None,
+    },
+    BuiltIn { manifest: include_str!("../../models/nanodet-g/model.toml"), file: None, ranges: None },
+    BuiltIn { manifest: include_str!("../../models/nanodet-g/model-320.toml"), file: None, ranges: None },
+    BuiltIn {
+        manifest: include_str!("../../models/yolox-nano/int8/model.toml"),
+        file: None,
+        ranges: Some(include_str!("../../models/yolox-nano/int8/ranges.json")),
+    },
+    BuiltIn { manifest: include_str!("../../models/yolox-nano/model.toml"), file: None, ranges: None },
 ];
 
+struct BuiltIn {
+    manifest: &'static str,
+    /// Where it is in the binary, too.
+    file: Option<&'static [u8]>,
+    /// Where the file is the float twin's.
+    ranges: Option<&'static str>,
+}
+
 /// What `auto` takes first, and what it takes where that is absent.
-const PREFERRED: &str = "yolox-nano";
-const ALWAYS_THERE: &str = "nanodet-g";
+const PREFERRED: &str = "yolox-nano-int8";
+const ALWAYS_THERE: &str = "nanodet-g-int8";
 
 /// A model and where its file is.
 #[derive(Debug, Clone)]
 pub struct Known {
     pub manifest: Manifest,
     pub place: Place,
+    /// Where the file is a float twin's: what it is quantized by.
+    ranges: Option<Cow<'static, str>>,
+    /// Folders that int8 twins are kept in.
+    kept: Vec<PathBuf>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -144,19 +165,21 @@ impl Registry {
     }
 
     fn built_in(&self) -> Vec<Known> {
-        let known = |(toml, file): (&str, Option<&'static [u8]>)| {
-            let manifest = Manifest::parse(toml).expect("a test reads the manifests of the binary");
-            let place = file.map_or_else(|| self.place_of(&manifest), Place::Embedded);
-            Known { manifest, place }
+        let known = |built_in: &BuiltIn| {
+            let manifest = Manifest::parse(built_in.manifest).expect("a test reads the manifests of the binary");
+            let place = built_in.file.map_or_else(|| self.place_of(&manifest), Place::Embedded);
+            Known { manifest, place, ranges: built_in.ranges.map(Cow::Borrowed), kept: self.pulled.clone() }
         };
-        BUILT_IN.iter().copied().map(known).collect()
+        BUILT_IN.iter().map(known).collect()
     }
 
     /// Where the file of a manifest without a folder is.
     fn place_of(&self, manifest: &Manifest) -> Place {
         let within = |folder: &PathBuf| {
-            let mine = [folder.join(&manifest.file), folder.join(&manifest.name).join(&manifest.file)];
-            mine.into_iter().find(|path| path.exists())
+            let file = Path::new(&manifest.file);
+            let family = file.file_stem().map(|stem| folder.join(stem).join(file));
+            let mine = [folder.join(file), folder.join(&manifest.name).join(file)];
+            mine.into_iter().chain(family).find(|path| path.exists())
         };
         if let Some(path) = self.named.iter().chain(&self.local).find_map(within) {
             return Place::Named(path);
@@ -169,7 +192,12 @@ impl Registry {
         let manifest_of = |path: PathBuf| -> Result<Known> {
             let manifest = Manifest::read(&path)?;
             let place = Place::Named(path.with_file_name(&manifest.file));
-            Ok(Known { manifest, place })
+            let ranges = manifest.ranges.as_ref().map(|ranges| {
+                let ranges = path.with_file_name(ranges);
+                std::fs::read_to_string(&ranges)
+                    .map_err(|error| BadInput(format!("cannot read ranges {}: {error}", ranges.display())))
+            });
+            Ok(Known { manifest, place, ranges: ranges.transpose()?.map(Cow::Owned), kept: self.pulled.clone() })
         };
         if path.is_dir() {
             return manifest_of(path.join("model.toml"));
@@ -186,11 +214,13 @@ impl Registry {
                 return Ok(known);
             }
         }
-        for Known { manifest, .. } in self.built_in() {
+        // A file that stands for itself: its twin is asked for by name.
+        for known in self.built_in().into_iter().filter(|known| known.ranges.is_none()) {
+            let manifest = &known.manifest;
             // Of the size it should have: its digest decides. Of another size: its name says what it is meant to be.
             let named = path.file_name().is_some_and(|name| name == manifest.file.as_str());
             if named || (bytes == manifest.bytes && sha256(&std::fs::read(path)?) == manifest.sha256) {
-                return Ok(Known { manifest, place: Place::Named(path.to_path_buf()) });
+                return Ok(known.moved(path));
             }
         }
         bad_input!("no manifest for model {}: expected a model.toml beside it", path.display())
@@ -209,10 +239,20 @@ impl Known {
 
     fn open(&self, limits: Limits) -> Result<NetDetector> {
         let manifest = &self.manifest;
-        let bytes = self.read()?;
-        Engine::new(manifest, &bytes)
-            .and_then(|engine| NetDetector::new(manifest, engine, limits))
-            .map_err(|error| self.unusable(&error))
+        let engine = match &self.ranges {
+            None => Engine::new(manifest, &self.read()?),
+            Some(ranges) => {
+                self.present()?;
+                let plan = twin::kept_or_made(manifest, ranges, &self.kept, || Ok(self.read()?.into_owned()))?;
+                Engine::int8(manifest, &plan)
+            }
+        };
+        engine.and_then(|engine| NetDetector::new(manifest, engine, limits)).map_err(|error| self.unusable(&error))
+    }
+
+    /// The same model, its file here.
+    fn moved(self, path: &Path) -> Known {
+        Known { place: Place::Named(path.to_path_buf()), ..self }
     }
 
     /// The file's bytes, when they are those that the manifest means.
@@ -221,21 +261,23 @@ impl Known {
         let bytes = match &self.place {
             Place::Embedded(bytes) => Cow::Borrowed(*bytes),
             Place::Named(path) | Place::Pulled(path) => Cow::Owned(read_file(path, manifest)?),
-            Place::Absent => {
-                let get = if manifest.origin.url.is_some() {
-                    format!("`watchpost models pull {}` gets it, or put ", manifest.name)
-                } else {
-                    "put ".into()
-                };
-                let file = &manifest.file;
-                bad_input!(
-                    "model {} is not here: {get}{file} into a folder and name that in WATCHPOST_MODELS",
-                    manifest.name
-                )
-            }
+            Place::Absent => return Err(self.present().expect_err("it is absent")),
         };
         manifest.check_digest(&bytes).map_err(|error| self.unusable(&error))?;
         Ok(bytes)
+    }
+
+    fn present(&self) -> Result<()> {
+        let Manifest { name, file, origin, .. } = &self.manifest;
+        if self.place != Place::Absent {
+            return Ok(());
+        }
+        let get = if origin.url.is_some() {
+            format!("`watchpost models pull {name}` gets it, or put ")
+        } else {
+            "put ".into()
+        };
+        bad_input!("model {name} is not here: {get}{file} into a folder and name that in WATCHPOST_MODELS")
     }
 
     fn unusable(&self, error: &anyhow::Error) -> anyhow::Error {

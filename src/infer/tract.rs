@@ -1,5 +1,7 @@
 //! Runs ONNX graphs through tract. The only file that knows it.
 
+use super::quant::graph::Graph;
+use super::quant::matcher;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -57,6 +59,22 @@ fn build(onnx: &[u8], input: [usize; 4]) -> Result<TypedSimpleState> {
         .and_then(|model| model.into_runnable())
         .and_then(|plan| plan.spawn())
         .map_err(|error| anyhow!("the graph does not fit an input of {input:?}: {}", plain(error)))
+}
+
+/// The network in an ONNX file, for the quantizer.
+pub fn graph(onnx: &[u8], input: [usize; 4]) -> Result<Graph> {
+    let read = catch_unwind(AssertUnwindSafe(|| {
+        let model = tract_onnx::onnx()
+            .model_for_read(&mut Cursor::new(onnx))
+            .map_err(|error| anyhow!("not a readable ONNX graph: {}", plain(error)))?;
+        ensure!(model.inputs.len() == 1, "the graph has {} inputs, expected one", model.inputs.len());
+        let typed = model
+            .with_input_fact(0, f32::fact(input).into())
+            .and_then(|model| model.into_typed())
+            .map_err(|error| anyhow!("the graph does not fit an input of {input:?}: {}", plain(error)))?;
+        matcher::read(&typed)
+    }));
+    read.unwrap_or_else(|_| bail!("the graph is malformed"))
 }
 
 /// tract's errors are of its own `anyhow`, tell of graph nodes over several lines, and begin with the outermost.

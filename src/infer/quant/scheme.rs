@@ -16,11 +16,14 @@ use super::plan::Sum;
 use super::ranges::{Ends, Ranges};
 use super::samples::is_curved;
 use anyhow::{Context, Result, ensure};
+use serde::{Deserialize, Serialize};
 
 /// How curved activations are computed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Curve {
     /// Looked up, where little is lost by it: the fastest.
+    #[default]
     Table,
     /// As they are defined.
     Exact,
