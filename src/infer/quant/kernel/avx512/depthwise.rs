@@ -81,13 +81,23 @@ unsafe fn fixed<const SIDE: usize, const GROUPS: usize, const STRIDE: usize, con
                     w[kx][g] = _mm512_loadu_si512(weights.bytes.as_ptr().add(4 * at).cast());
                 }
             }
-            let four = |x: usize| {
+            let mut columns = [[_mm512_setzero_si512(); GROUPS]; COLUMNS];
+            let mut next = usize::MAX;
+            let mut four = |x: usize| {
                 let from = row.from.add(x * STRIDE * pixel + n);
-                let mut columns = [[_mm512_setzero_si512(); GROUPS]; COLUMNS];
-                for i in 0..COLUMNS {
+                let mut load = |i: usize| {
                     for g in 0..GROUPS {
                         columns[i][g] = column(from.add(i * pixel + 4 * g * line), line, (SIDE - 4 * g).min(4));
                     }
+                };
+                // Those on the left are mostly there.
+                if x != next {
+                    for i in 0..SIDE - STRIDE {
+                        load(i);
+                    }
+                }
+                for i in SIDE - STRIDE..COLUMNS {
+                    load(i);
                 }
                 let mut sums = [_mm512_setzero_si512(); 4];
                 for i in 0..4 {
@@ -97,6 +107,10 @@ unsafe fn fixed<const SIDE: usize, const GROUPS: usize, const STRIDE: usize, con
                         }
                     }
                 }
+                for i in 0..SIDE - STRIDE {
+                    columns[i] = columns[i + 4 * STRIDE];
+                }
+                next = x + 4;
                 sums
             };
             if let (Out::Bytes { to, pixel }, Act::Table, true) = (out, epilogue.act, added.from.is_null()) {
