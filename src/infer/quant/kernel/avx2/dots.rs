@@ -6,8 +6,8 @@ use super::{super::*, Dot, Sums};
 use std::arch::x86_64::*;
 use std::mem::MaybeUninit;
 
-/// Taps of two columns: four channels each in a register, one column in each half.
-type Taps = [__m256i; 4];
+/// Taps of two columns, one in each half of a register: four of the channels, then four more.
+type Taps = [__m256i; 2];
 
 /// # Safety
 /// As for [`super::super::Isa::depthwise`], and what this is inlined into has the instructions of `D`, whose products
@@ -26,12 +26,101 @@ pub unsafe fn row<D: Dot>(row: &DepthwiseRow) {
     }
 }
 
-/// Up to four rows of a column and of the one `apart` bytes from it.
+/// `SIDE` taps in `GROUPS` groups of four.
 ///
 /// # Safety
-/// They may be read; what this is inlined into has AVX2.
+/// As for [`row`], for weights of this shape and at least two pixels.
 #[inline(always)]
-unsafe fn columns(from: *const u8, apart: usize, line: usize, rows: usize) -> Taps {
+unsafe fn fixed<D: Dot, const SIDE: usize, const GROUPS: usize, const STRIDE: usize>(row: &DepthwiseRow) {
+    let DepthwiseRow { width, epilogue, out, added, .. } = *row;
+    let mut stored = MaybeUninit::<[Sums; STORED]>::uninit();
+    let stored = stored.as_mut_ptr().cast::<Sums>();
+    let parts = width.div_ceil(STORED);
+    // SAFETY: promised by the caller.
+    unsafe {
+        for n in (0..row.weights.channels).step_by(BLOCK) {
+            let mut x = 0;
+            for part in 0..parts {
+                let size = (width - x).div_ceil(parts - part);
+                eight::<D, SIDE, GROUPS, STRIDE, false>(row, x, n, size, stored);
+                eight::<D, SIDE, GROUPS, STRIDE, true>(row, x, n, size, stored);
+                finish(&Pixels { epilogue, out, added, x, n }, std::slice::from_raw_parts(stored, size));
+                x += size;
+            }
+        }
+    }
+}
+
+/// The first or the last eight of sixteen channels of `size` pixels, from the first and from the middle of them at
+/// once.
+///
+/// # Safety
+/// As for [`fixed`], for these pixels, two at least; as many sums may be written.
+#[inline(always)]
+unsafe fn eight<D: Dot, const SIDE: usize, const GROUPS: usize, const STRIDE: usize, const LAST: bool>(
+    row: &DepthwiseRow,
+    x: usize,
+    n: usize,
+    size: usize,
+    to: *mut Sums,
+) {
+    let DepthwiseRow { pixel, line, .. } = *row;
+    // The pixel in the middle may be done twice.
+    let half = size.div_ceil(2);
+    let middle = size - half;
+    let apart = middle * STRIDE * pixel;
+    // SAFETY: promised by the caller.
+    unsafe {
+        let mut w = [[[_mm256_setzero_si256(); 2]; GROUPS]; SIDE];
+        for kx in 0..SIDE {
+            for g in 0..GROUPS {
+                for q in 0..2 {
+                    let at = (n * SIDE + kx * BLOCK) * GROUPS + g * BLOCK + 4 * q + 8 * usize::from(LAST);
+                    let four = _mm_loadu_si128(row.weights.bytes.as_ptr().add(4 * at).cast());
+                    w[kx][g][q] = _mm256_broadcastsi128_si256(four);
+                }
+            }
+        }
+        let mut from = row.from.add(x * STRIDE * pixel + n);
+        let mut window = [[[_mm256_setzero_si256(); 2]; GROUPS]; SIDE];
+        for kx in STRIDE..SIDE {
+            for g in 0..GROUPS {
+                window[kx][g] = columns::<LAST>(from.add(4 * g * line), apart, line, SIDE - 4 * g);
+            }
+            from = from.add(pixel);
+        }
+        for i in 0..half {
+            for kx in 0..SIDE - STRIDE {
+                window[kx] = window[kx + STRIDE];
+            }
+            for kx in SIDE - STRIDE..SIDE {
+                for g in 0..GROUPS {
+                    window[kx][g] = columns::<LAST>(from.add(4 * g * line), apart, line, SIDE - 4 * g);
+                }
+                from = from.add(pixel);
+            }
+            let mut sums = [_mm256_setzero_si256(); 2];
+            for kx in 0..SIDE {
+                for g in 0..GROUPS {
+                    for q in 0..2 {
+                        sums[q] = D::add(sums[q], window[kx][g][q], w[kx][g][q]);
+                    }
+                }
+            }
+            let [a, b] = sums;
+            let to = to.add(i).cast::<__m256i>().add(usize::from(LAST));
+            to.write(_mm256_permute2x128_si256::<0x20>(a, b));
+            to.add(2 * middle).write(_mm256_permute2x128_si256::<0x31>(a, b));
+        }
+    }
+}
+
+/// Up to four rows of a column and of the one `apart` bytes from it: the first or the last eight channels.
+///
+/// # Safety
+/// All sixteen may be read; what this is inlined into has AVX2.
+#[inline(always)]
+unsafe fn columns<const LAST: bool>(from: *const u8, apart: usize, line: usize, rows: usize) -> Taps {
     // SAFETY: promised by the caller.
     unsafe {
         let of = |row: usize| {
@@ -42,67 +131,10 @@ unsafe fn columns(from: *const u8, apart: usize, line: usize, rows: usize) -> Ta
             let one = _mm256_castsi128_si256(_mm_loadu_si128(from.cast()));
             _mm256_inserti128_si256::<1>(one, _mm_loadu_si128(from.add(apart).cast()))
         };
-        let rows = [of(0), of(1), of(2), of(3)];
-        let (ab, cd) = (_mm256_unpacklo_epi8(rows[0], rows[1]), _mm256_unpacklo_epi8(rows[2], rows[3]));
-        let (ab_high, cd_high) = (_mm256_unpackhi_epi8(rows[0], rows[1]), _mm256_unpackhi_epi8(rows[2], rows[3]));
-        [
-            _mm256_unpacklo_epi16(ab, cd),
-            _mm256_unpackhi_epi16(ab, cd),
-            _mm256_unpacklo_epi16(ab_high, cd_high),
-            _mm256_unpackhi_epi16(ab_high, cd_high),
-        ]
-    }
-}
-
-/// `SIDE` taps in `GROUPS` groups of four.
-///
-/// # Safety
-/// As for [`row`], for weights of this shape and at least two pixels.
-#[inline(always)]
-unsafe fn fixed<D: Dot, const SIDE: usize, const GROUPS: usize, const STRIDE: usize>(row: &DepthwiseRow) {
-    let DepthwiseRow { pixel, line, width, epilogue, out, added, .. } = *row;
-    let mut stored = MaybeUninit::<[Sums; STORED]>::uninit();
-    let stored = stored.as_mut_ptr().cast::<Sums>();
-    // SAFETY: promised by the caller.
-    unsafe {
-        for n in (0..row.weights.channels).step_by(BLOCK) {
-            let mut w = [[[_mm256_setzero_si256(); 4]; GROUPS]; SIDE];
-            for kx in 0..SIDE {
-                for g in 0..GROUPS {
-                    for q in 0..4 {
-                        let at = (n * SIDE + kx * BLOCK) * GROUPS + g * BLOCK + 4 * q;
-                        let four = _mm_loadu_si128(row.weights.bytes.as_ptr().add(4 * at).cast());
-                        w[kx][g][q] = _mm256_broadcastsi128_si256(four);
-                    }
-                }
-            }
-            let mut x = 0;
-            while x < width {
-                // The last two may be done twice, here and below.
-                let first = x.min(width - 2);
-                let size = (width - first).min(STORED);
-                for i in (0..size).step_by(2) {
-                    let i = i.min(size - 2);
-                    let from = row.from.add((first + i) * STRIDE * pixel + n);
-                    let mut sums = [_mm256_setzero_si256(); 4];
-                    for kx in 0..SIDE {
-                        for g in 0..GROUPS {
-                            let from = from.add(kx * pixel + 4 * g * line);
-                            let taps = columns(from, STRIDE * pixel, line, SIDE - 4 * g);
-                            for q in 0..4 {
-                                sums[q] = D::add(sums[q], taps[q], w[kx][g][q]);
-                            }
-                        }
-                    }
-                    let [a, b, c, d] = sums;
-                    let one = [_mm256_permute2x128_si256::<0x20>(a, b), _mm256_permute2x128_si256::<0x20>(c, d)];
-                    let two = [_mm256_permute2x128_si256::<0x31>(a, b), _mm256_permute2x128_si256::<0x31>(c, d)];
-                    stored.add(i).cast::<[Sums; 2]>().write([one, two]);
-                }
-                let pixels = Pixels { epilogue, out, added, x: first, n };
-                finish(&pixels, std::slice::from_raw_parts(stored, size));
-                x = first + size;
-            }
-        }
+        let pair = |above: __m256i, below: __m256i| {
+            if LAST { _mm256_unpackhi_epi8(above, below) } else { _mm256_unpacklo_epi8(above, below) }
+        };
+        let (ab, cd) = (pair(of(0), of(1)), pair(of(2), of(3)));
+        [_mm256_unpacklo_epi16(ab, cd), _mm256_unpackhi_epi16(ab, cd)]
     }
 }
