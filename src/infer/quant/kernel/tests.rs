@@ -163,6 +163,40 @@ fn depthwise_rows_are_the_same_bytes_in_every_kernel() {
     }
 }
 
+/// Where reals leave 32 bits, conversions to integers differ between processors.
+#[test]
+fn sums_beyond_all_bounds_are_the_same_bytes_in_every_kernel() {
+    let others = others();
+    for seed in 0..400 {
+        let mut dice = Dice(seed);
+        let (outputs, width) = (32, 9);
+        let bytes = dice.one_of(&[16, 48]);
+        let (act, add) = (dice.one_of(&ACTS), dice.below(2) == 0);
+        let mut weights = Dense::new(&dice.weights(outputs * bytes, 127), outputs, 1, bytes);
+        others.iter().for_each(|isa| isa.prepare(&mut weights));
+        let mut epilogue = epilogue(&mut dice, act, outputs, 1.0, add);
+        for list in [&mut epilogue.mult, &mut epilogue.bias, &mut epilogue.scale, &mut epilogue.zero] {
+            list.iter_mut().for_each(|real| *real *= dice.one_of(&[1.0, 1e-3, -1e7, 1e7]));
+        }
+        let input = dice.bytes(width * bytes + SLACK);
+        let beside = dice.bytes(width * outputs);
+        let added = Added { from: if add { beside.as_ptr() } else { std::ptr::null() }, pixel: outputs };
+        let run = |isa: Isa| {
+            let mut room = Room::new(width, outputs);
+            let out = room.out(outputs, None);
+            let (weights, epilogue, from) = (&weights, &epilogue, input.as_ptr());
+            let row = DenseRow { weights, epilogue, from, pixel: bytes, segments: &[0], width, added, out };
+            // SAFETY: the processor has the instructions, and the room is measured by the row.
+            unsafe { isa.dense(&row) };
+            room
+        };
+        let expected = run(Isa::Scalar);
+        for isa in &others {
+            run(*isa).check(&expected, &format!("{} {act:?} seed {seed}", isa.name()));
+        }
+    }
+}
+
 #[test]
 fn the_sigmoid_is_the_logistic_function() {
     for i in -4000..=4000 {

@@ -57,7 +57,7 @@ unsafe fn weights(of: &Depthwise, n: usize, kx: usize, pair: usize) -> [__m256i;
                 _mm256_castsi256_ps(_mm256_cvtepi8_epi16(_mm_loadu_si128(from.cast())))
             });
             // Even dwords are first pairs, odd ones second pairs.
-            let of_pair = if pair % 2 == 0 {
+            let of_pair = if pair.is_multiple_of(2) {
                 _mm256_shuffle_ps::<0b10_00_10_00>(a, b)
             } else {
                 _mm256_shuffle_ps::<0b11_01_11_01>(a, b)

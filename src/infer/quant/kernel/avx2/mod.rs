@@ -5,6 +5,8 @@
 //!
 //! Functions without `target_feature` here are always inlined into one that has it.
 
+#![expect(clippy::needless_range_loop, reason = "indices are of several lists, and constant once unrolled")]
+
 mod dense;
 mod depthwise;
 mod dots;

@@ -71,7 +71,8 @@ impl Table {
         let mut rest = places.map(|places| _mm256_and_si256(places, _mm256_set1_epi8(127)));
         // Not unrolled: all steps at once would not fit into the registers.
         for [step_low, step_high] in black_box(&self.steps[..]) {
-            let (step_low, step_high) = (_mm256_broadcastsi128_si256(*step_low), _mm256_broadcastsi128_si256(*step_high));
+            let (step_low, step_high) =
+                (_mm256_broadcastsi128_si256(*step_low), _mm256_broadcastsi128_si256(*step_high));
             for i in 0..N {
                 low[i] = _mm256_xor_si256(low[i], _mm256_shuffle_epi8(step_low, rest[i]));
                 high[i] = _mm256_xor_si256(high[i], _mm256_shuffle_epi8(step_high, rest[i]));

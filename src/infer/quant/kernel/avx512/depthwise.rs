@@ -66,9 +66,7 @@ unsafe fn column(from: *const u8, line: usize, rows: usize) -> __m512i {
 /// As for [`row`], for weights of this shape and at least four pixels.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vbmi")]
 #[inline(never)]
-unsafe fn fixed<const SIDE: usize, const GROUPS: usize, const STRIDE: usize, const COLUMNS: usize>(
-    row: &DepthwiseRow,
-) {
+unsafe fn fixed<const SIDE: usize, const GROUPS: usize, const STRIDE: usize, const COLUMNS: usize>(row: &DepthwiseRow) {
     let DepthwiseRow { weights, epilogue, pixel, line, width, out, added, .. } = *row;
     let products = SIDE * SIDE;
     // SAFETY: promised by the caller.

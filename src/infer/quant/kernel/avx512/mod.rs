@@ -4,6 +4,8 @@
 //! to the bytes; all others are stored once when they are complete, and read back by [`epilogue::finish`]: code that
 //! takes an array of sums by reference would otherwise make the compiler keep them in memory during the products.
 
+#![expect(clippy::needless_range_loop, reason = "indices are of several lists, and constant once unrolled")]
+
 mod dense;
 mod depthwise;
 mod epilogue;
