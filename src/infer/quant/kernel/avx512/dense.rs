@@ -29,13 +29,16 @@ pub unsafe fn row(row: &DenseRow) {
         let tiles = row.width.div_ceil(TILE);
         let (size, larger) = (row.width / tiles, row.width % tiles);
         for n in (0..outputs).step_by(2 * BLOCK) {
+            let blocks = if n + 2 * BLOCK <= outputs { 2 } else { 1 };
+            let looked_up = looked_up(row, n, blocks);
             let mut x = 0;
             for i in 0..tiles {
                 let size = size + usize::from(i < larger);
-                if n + 2 * BLOCK <= outputs {
-                    tile::<2>(row, x, n, size);
-                } else {
-                    tile::<1>(row, x, n, size);
+                match (blocks, looked_up) {
+                    (2, true) => tile::<2, true>(row, x, n, size),
+                    (2, false) => tile::<2, false>(row, x, n, size),
+                    (_, true) => tile::<1, true>(row, x, n, size),
+                    (_, false) => tile::<1, false>(row, x, n, size),
                 }
                 x += size;
             }
@@ -43,43 +46,58 @@ pub unsafe fn row(row: &DenseRow) {
     }
 }
 
+/// Whether all that becomes of the sums of some blocks of channels is to be looked up, with no sum out of bounds.
+///
+/// # Safety
+/// The epilogue has the channels.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vbmi")]
+#[inline]
+unsafe fn looked_up(row: &DenseRow, n: usize, blocks: usize) -> bool {
+    let DenseRow { weights, epilogue, .. } = *row;
+    let products = weights.segments * weights.dwords * 4;
+    epilogue.act == Act::Table
+        && row.added.from.is_null()
+        // SAFETY: promised by the caller, and the act says that there is a table.
+        && (0..blocks).all(|i| unsafe { Table::load(epilogue, n + i * BLOCK) }.is_bounded(products))
+}
+
 /// # Safety
 /// As for [`row`], `x + size` pixels and `n + 16 * NR` channels, and `size` is in `1..=TILE`.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vbmi")]
-unsafe fn tile<const NR: usize>(row: &DenseRow, x: usize, n: usize, size: usize) {
+unsafe fn tile<const NR: usize, const LOOKED_UP: bool>(row: &DenseRow, x: usize, n: usize, size: usize) {
     // SAFETY: promised by the caller.
     unsafe {
         match size {
-            1 => tile_of::<1, NR>(row, x, n),
-            2 => tile_of::<2, NR>(row, x, n),
-            3 => tile_of::<3, NR>(row, x, n),
-            4 => tile_of::<4, NR>(row, x, n),
-            5 => tile_of::<5, NR>(row, x, n),
-            6 => tile_of::<6, NR>(row, x, n),
-            7 => tile_of::<7, NR>(row, x, n),
-            8 => tile_of::<8, NR>(row, x, n),
-            9 => tile_of::<9, NR>(row, x, n),
-            10 => tile_of::<10, NR>(row, x, n),
-            11 => tile_of::<11, NR>(row, x, n),
-            12 => tile_of::<12, NR>(row, x, n),
-            _ => tile_of::<TILE, NR>(row, x, n),
+            1 => tile_of::<1, NR, LOOKED_UP>(row, x, n),
+            2 => tile_of::<2, NR, LOOKED_UP>(row, x, n),
+            3 => tile_of::<3, NR, LOOKED_UP>(row, x, n),
+            4 => tile_of::<4, NR, LOOKED_UP>(row, x, n),
+            5 => tile_of::<5, NR, LOOKED_UP>(row, x, n),
+            6 => tile_of::<6, NR, LOOKED_UP>(row, x, n),
+            7 => tile_of::<7, NR, LOOKED_UP>(row, x, n),
+            8 => tile_of::<8, NR, LOOKED_UP>(row, x, n),
+            9 => tile_of::<9, NR, LOOKED_UP>(row, x, n),
+            10 => tile_of::<10, NR, LOOKED_UP>(row, x, n),
+            11 => tile_of::<11, NR, LOOKED_UP>(row, x, n),
+            12 => tile_of::<12, NR, LOOKED_UP>(row, x, n),
+            _ => tile_of::<TILE, NR, LOOKED_UP>(row, x, n),
         }
     }
 }
 
-/// `MR` pixels of `NR * 16` channels.
+/// `MR` pixels of `NR * 16` channels. Those that are [`looked_up`] stay in registers up to the bytes.
 ///
 /// # Safety
 /// As for [`tile`].
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vbmi")]
 #[inline(never)]
-unsafe fn tile_of<const MR: usize, const NR: usize>(row: &DenseRow, x: usize, n: usize) {
+unsafe fn tile_of<const MR: usize, const NR: usize, const LOOKED_UP: bool>(row: &DenseRow, x: usize, n: usize) {
     let DenseRow { weights, epilogue, pixel, out, added, .. } = *row;
     let products = weights.segments * weights.dwords * 4;
     let block = products * BLOCK;
     // SAFETY: weights have a block for every sixteen channels and the inputs are promised by the caller.
     unsafe {
-        let mut sums = [[_mm512_setzero_si512(); NR]; MR];
+        let mut sums = [[_mm512_setzero_si512(); MR]; NR];
         let mut from_weights = weights.bytes.as_ptr().add(n / BLOCK * block);
         for segment in row.segments {
             let mut from = row.from.add(segment + x * pixel);
@@ -93,18 +111,32 @@ unsafe fn tile_of<const MR: usize, const NR: usize>(row: &DenseRow, x: usize, n:
                     let input = from.add(i / 4 * 4 * pixel).add(i % 4 * pixel).cast::<i32>().read_unaligned();
                     let input = _mm512_set1_epi32(input);
                     for j in 0..NR {
-                        sums[i][j] = _mm512_dpbusd_epi32(sums[i][j], input, w[j]);
+                        sums[j][i] = _mm512_dpbusd_epi32(sums[j][i], input, w[j]);
                     }
                 }
                 from = from.add(4);
                 from_weights = from_weights.add(4 * BLOCK);
             }
         }
+        if let (true, Out::Bytes { to, pixel }) = (LOOKED_UP, out) {
+            for j in 0..NR {
+                let n = n + j * BLOCK;
+                let (to, table) = (to.add(x * pixel + n), Table::load(epilogue, n));
+                for i in (0..MR / 4 * 4).step_by(4) {
+                    let four = [sums[j][i], sums[j][i + 1], sums[j][i + 2], sums[j][i + 3]];
+                    store_four(to.add(i * pixel), pixel, table.four::<true>(four));
+                }
+                for i in MR / 4 * 4..MR {
+                    _mm_storeu_si128(to.add(i * pixel).cast(), table.one::<true>(sums[j][i]));
+                }
+            }
+            return;
+        }
         let mut stored = MaybeUninit::<[[Sums; MR]; NR]>::uninit();
         let first = stored.as_mut_ptr().cast::<Sums>();
-        for i in 0..MR {
-            for j in 0..NR {
-                first.add(j * MR + i).write(sums[i][j]);
+        for j in 0..NR {
+            for i in 0..MR {
+                first.add(j * MR + i).write(sums[j][i]);
             }
         }
         for (j, sums) in stored.assume_init_ref().iter().enumerate() {
