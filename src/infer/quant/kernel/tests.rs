@@ -95,7 +95,7 @@ fn dense_rows_are_the_same_bytes_in_every_kernel() {
         let outputs = 1 + dice.below(if seed % 3 == 0 { 100 } else { 33 });
         let segments = dice.one_of(&[1, 1, 1, 3, 6, 9]);
         let bytes = dice.one_of(&[3, 4, 16, 18, 32, 48, 64, 96, 144, 256]);
-        let width = dice.one_of(&[1, 2, 3, 4, 5, 7, 8, 12, 13, 14, 16, 26, 27, 40]);
+        let width = dice.one_of(&[1, 2, 3, 4, 5, 7, 8, 12, 13, 14, 16, 26, 27, 40, 70]);
         let act = dice.one_of(&ACTS);
         let most = dice.one_of(&[127, 127, 64]);
         let mut weights = Dense::new(&dice.weights(outputs * segments * bytes, most), outputs, segments, bytes);
@@ -135,7 +135,7 @@ fn depthwise_rows_are_the_same_bytes_in_every_kernel() {
         let channels = 1 + dice.below(80);
         let side = dice.one_of(&[3, 3, 5, 7, 1, 2]);
         let stride = dice.one_of(&[1, 2, 3]);
-        let width = dice.one_of(&[1, 2, 3, 4, 5, 7, 8, 13, 16, 27]);
+        let width = dice.one_of(&[1, 2, 3, 4, 5, 7, 8, 13, 16, 27, 45, 131]);
         let act = dice.one_of(&ACTS);
         let weights = Depthwise::new(&dice.weights(channels * side * side, 127), channels, side);
         let pixel = weights.channels + dice.one_of(&[0, 16]);

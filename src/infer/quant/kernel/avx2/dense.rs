@@ -1,6 +1,7 @@
 //! Convolutions over all channels, sixteen outputs at a time.
 
-use super::epilogue::{Pixels, STORED, finish};
+use super::epilogue::{Pixels, Places, STORED, finish};
+use super::table::Table;
 use super::{super::*, Dot, Sums};
 use std::arch::x86_64::*;
 use std::marker::PhantomData;
@@ -92,10 +93,12 @@ pub unsafe fn row<P: Products>(row: &DenseRow) {
     let DenseRow { weights, epilogue, width, out, added, .. } = *row;
     let mut stored = MaybeUninit::<[Sums; STORED]>::uninit();
     let stored = stored.as_mut_ptr().cast::<Sums>();
+    let mut places = Places::new();
     let parts = width.div_ceil(STORED);
     // SAFETY: promised by the caller; all pixels of a tile lie in the row, and as many sums are stored as are finished.
     unsafe {
         for n in (0..weights.outputs).step_by(BLOCK) {
+            let table = if epilogue.act == Act::Table { Some(Table::load(epilogue, n)) } else { None };
             let mut x = 0;
             for part in 0..parts {
                 let size = (width - x).div_ceil(parts - part);
@@ -105,19 +108,32 @@ pub unsafe fn row<P: Products>(row: &DenseRow) {
                 let mut done = 0;
                 for i in 0..tiles {
                     let each = each + usize::from(i < larger);
-                    let to = stored.add(done);
+                    // Places are found at once: so the sums need not be stored.
+                    macro_rules! tile_of {
+                        ($size:literal) => {{
+                            let sums = tile::<P, $size>(row, x + done, n);
+                            match &table {
+                                Some(table) => places.put(table, done, &sums),
+                                None => stored.add(done).cast::<[Sums; $size]>().write(sums),
+                            }
+                        }};
+                    }
                     match each {
-                        1 => tile::<P, 1>(row, x + done, n, to),
-                        2 => tile::<P, 2>(row, x + done, n, to),
-                        3 => tile::<P, 3>(row, x + done, n, to),
-                        4 => tile::<P, 4>(row, x + done, n, to),
-                        5 if P::TILE >= 5 => tile::<P, 5>(row, x + done, n, to),
-                        6 if P::TILE >= 6 => tile::<P, 6>(row, x + done, n, to),
+                        1 => tile_of!(1),
+                        2 => tile_of!(2),
+                        3 => tile_of!(3),
+                        4 => tile_of!(4),
+                        5 if P::TILE >= 5 => tile_of!(5),
+                        6 if P::TILE >= 6 => tile_of!(6),
                         _ => {}
                     }
                     done += each;
                 }
-                finish(&Pixels { epilogue, out, added, x, n }, std::slice::from_raw_parts(stored, size));
+                let pixels = Pixels { epilogue, out, added, x, n };
+                match &table {
+                    Some(table) => pixels.look_up(table, &places, size),
+                    None => finish(&pixels, std::slice::from_raw_parts(stored, size)),
+                }
                 x += size;
             }
         }
@@ -127,9 +143,9 @@ pub unsafe fn row<P: Products>(row: &DenseRow) {
 /// The sums of `MR` pixels.
 ///
 /// # Safety
-/// As for [`row`], for `MR` pixels from `x` on and sixteen channels from `n` on; the sums may be written.
+/// As for [`row`], for `MR` pixels from `x` on and sixteen channels from `n` on.
 #[inline(always)]
-unsafe fn tile<P: Products, const MR: usize>(row: &DenseRow, x: usize, n: usize, to: *mut Sums) {
+unsafe fn tile<P: Products, const MR: usize>(row: &DenseRow, x: usize, n: usize) -> [Sums; MR] {
     let DenseRow { weights, pixel, .. } = *row;
     let mut dword = n / BLOCK * weights.segments * weights.dwords;
     // SAFETY: promised by the caller.
@@ -146,8 +162,6 @@ unsafe fn tile<P: Products, const MR: usize>(row: &DenseRow, x: usize, n: usize,
                 dword += 1;
             }
         }
-        for i in 0..MR {
-            to.add(i).write(sums[i]);
-        }
+        sums
     }
 }

@@ -1,12 +1,15 @@
 //! Sums become bytes or reals.
 
-use super::table::Table;
+use super::table::{Table, look_up};
 use super::{super::*, Sums};
 use std::arch::x86_64::*;
 use std::mem::MaybeUninit;
 
 /// Most pixels whose sums are stored before they are finished.
 pub const STORED: usize = 64;
+
+/// Pairs of pixels that are looked up at once: three registers each.
+const PAIRS: usize = 3;
 
 /// See [`logistic`] for the steps.
 #[target_feature(enable = "avx2,fma")]
@@ -83,8 +86,14 @@ pub unsafe fn finish(pixels: &Pixels, sums: &[Sums]) {
     // SAFETY: promised by the caller, here and below.
     unsafe {
         match pixels.epilogue.act {
-            Act::Table if pixels.added.from.is_null() => pixels.look_up(sums),
-            Act::Table => pixels.look_up_and_add(sums),
+            Act::Table => {
+                let table = Table::load(pixels.epilogue, pixels.n);
+                let mut places = Places::new();
+                for (i, sums) in sums.chunks(2).enumerate() {
+                    places.put(&table, 2 * i, sums);
+                }
+                pixels.look_up(&table, &places, sums.len());
+            }
             Act::Slope(1.0) => pixels.each(sums, |y| y),
             Act::Slope(slope) => {
                 let slope = _mm256_set1_ps(slope);
@@ -163,34 +172,26 @@ impl Pixels<'_> {
         }
     }
 
+    /// Writes the `count` pixels whose places in the table are known.
+    ///
     /// # Safety
-    /// As for [`finish`], to bytes, with a table.
+    /// As for [`finish`], to bytes. As many places were put, not none.
     #[target_feature(enable = "avx2,fma")]
-    #[inline]
-    unsafe fn look_up(&self, sums: &[Sums]) {
+    #[inline(never)]
+    pub unsafe fn look_up(&self, table: &Table, places: &Places, count: usize) {
         // SAFETY: promised by the caller.
         unsafe {
             let Out::Bytes { to, pixel } = self.out else { return };
             let to = to.wrapping_add(self.x * pixel + self.n);
-            each_found(self.epilogue, self.n, sums, |x, found| {
-                _mm_storeu_si128(to.wrapping_add(x * pixel).cast(), found);
-            });
-        }
-    }
-
-    /// # Safety
-    /// As for [`finish`], to bytes, with a table and something added.
-    #[target_feature(enable = "avx2,fma")]
-    #[inline]
-    unsafe fn look_up_and_add(&self, sums: &[Sums]) {
-        // SAFETY: promised by the caller.
-        unsafe {
-            let Out::Bytes { to, pixel } = self.out else { return };
+            if self.added.from.is_null() {
+                return each_found(table, places, count, |x, found| {
+                    _mm_storeu_si128(to.wrapping_add(x * pixel).cast(), found);
+                });
+            }
             let (scale, zero) = (self.constants(&self.epilogue.scale), self.constants(&self.epilogue.zero));
             let add_scale = self.constants(&self.epilogue.add_scale);
-            let to = to.wrapping_add(self.x * pixel + self.n);
             let added = self.added.from.wrapping_add(self.x * self.added.pixel + self.n);
-            each_found(self.epilogue, self.n, sums, |x, found| {
+            each_found(table, places, count, |x, found| {
                 let beside = to_reals(_mm_loadu_si128(added.wrapping_add(x * self.added.pixel).cast()));
                 let reals = fma(beside, add_scale, fma(to_reals(found), scale, zero));
                 _mm_storeu_si128(to.wrapping_add(x * pixel).cast(), to_bytes(reals));
@@ -199,34 +200,61 @@ impl Pixels<'_> {
     }
 }
 
-/// What the table has for each pixel of `sums`, with its place there.
-///
-/// All places are found before the first is looked up: either alone has short chains of instructions, both together
-/// have one that the processor cannot look beyond.
-///
-/// # Safety
-/// The epilogue has a table and sixteen channels from `n` on, and there is a pixel.
-#[target_feature(enable = "avx2,fma")]
-#[inline]
-unsafe fn each_found(epilogue: &Epilogue, n: usize, sums: &[Sums], mut each: impl FnMut(usize, __m128i)) {
-    // SAFETY: promised by the caller.
-    let table = unsafe { Table::load(epilogue, n) };
-    let (mut places, last) = ([const { MaybeUninit::<__m256i>::uninit() }; STORED / 2], sums.len() - 1);
-    let pairs = sums.len().div_ceil(2);
-    for (i, place) in places[..pairs].iter_mut().enumerate() {
-        place.write(table.places(&sums[2 * i], &sums[(2 * i + 1).min(last)]));
+/// Places in a table, of sixteen channels of up to [`STORED`] pixels. All are found before the first is looked up:
+/// either alone has short chains of instructions, both together have one that the processor cannot look beyond.
+#[repr(align(32))]
+pub struct Places([MaybeUninit<__m128i>; STORED]);
+
+impl Places {
+    #[inline(always)]
+    pub fn new() -> Self {
+        Places([const { MaybeUninit::uninit() }; STORED])
     }
-    for i in (0..pairs).step_by(2) {
-        // SAFETY: these were written above.
-        let two = unsafe { [places[i].assume_init(), places[(i + 1).min(pairs - 1)].assume_init()] };
-        for (j, found) in table.look_up(two).into_iter().enumerate() {
-            let x = 2 * (i + j);
-            if x <= last {
-                each(x, _mm256_castsi256_si128(found));
-            }
-            if x < last {
-                each(x + 1, _mm256_extracti128_si256::<1>(found));
+
+    /// Those of some pixels, of which the first is the `at`th.
+    ///
+    /// # Panics
+    /// Beyond [`STORED`].
+    #[target_feature(enable = "avx2,fma")]
+    #[inline]
+    pub fn put(&mut self, table: &Table, at: usize, sums: &[Sums]) {
+        let to = &mut self.0[at..][..sums.len()];
+        for (to, sums) in to.chunks_mut(2).zip(sums.chunks(2)) {
+            let [a, b] = table.places(&sums[0], &sums[sums.len() - 1]);
+            to[0].write(a);
+            if let Some(second) = to.get_mut(1) {
+                second.write(b);
             }
         }
+    }
+}
+
+/// What the table has for each of `count` pixels, with its number.
+///
+/// # Safety
+/// As many places were put, not none.
+#[target_feature(enable = "avx2,fma")]
+#[inline]
+unsafe fn each_found(table: &Table, places: &Places, count: usize, mut each: impl FnMut(usize, __m128i)) {
+    // SAFETY: promised by the caller.
+    let places = unsafe { places.0[..count].assume_init_ref() };
+    let steps = table.steps();
+    let mut groups = places.chunks_exact(2 * PAIRS);
+    let mut x = 0;
+    for group in &mut groups {
+        let pairs = std::array::from_fn::<_, PAIRS, _>(|i| _mm256_set_m128i(group[2 * i + 1], group[2 * i]));
+        for found in look_up(steps, pairs) {
+            each(x, _mm256_castsi256_si128(found));
+            each(x + 1, _mm256_extracti128_si256::<1>(found));
+            x += 2;
+        }
+    }
+    for pair in groups.remainder().chunks(2) {
+        let [found] = look_up(steps, [_mm256_set_m128i(pair[pair.len() - 1], pair[0])]);
+        each(x, _mm256_castsi256_si128(found));
+        if pair.len() == 2 {
+            each(x + 1, _mm256_extracti128_si256::<1>(found));
+        }
+        x += 2;
     }
 }

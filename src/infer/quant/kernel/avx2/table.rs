@@ -7,14 +7,16 @@ use std::hint::black_box;
 /// Undoes the order in which packing puts two pixels: they lie in dwords 0, 4, 1, 5 and 2, 6, 3, 7.
 const ORDER: [i32; 8] = [0, 4, 1, 5, 2, 6, 3, 7];
 
+/// Sixteen entries of either half of a table, less (exclusive or) the sixteen before. A look-up takes all steps up to its
+/// own, which gives the entry itself; those above are told by a sign.
+pub type Step = [__m128i; 2];
+
 /// The table and the constants of sixteen channels.
 pub struct Table {
     mult: [__m256; 2],
     bias: [__m256; 2],
     order: __m256i,
-    /// For each sixteen entries of a half of the table what they differ by (exclusive or) from the sixteen before.
-    /// A look-up takes all up to its own, which gives the entry itself; those above are told by a sign.
-    steps: [[__m128i; 2]; 8],
+    steps: [Step; 8],
 }
 
 impl Table {
@@ -54,34 +56,39 @@ impl Table {
         _mm256_cvtps_epi32(_mm256_min_ps(y, _mm256_set1_ps(127.0)))
     }
 
-    /// The places in the table of two pixels, less 128, as bytes in order.
+    /// The places in the table of two pixels, less 128.
     #[target_feature(enable = "avx2,fma")]
     #[inline]
-    pub fn places(&self, a: &Sums, b: &Sums) -> __m256i {
+    pub fn places(&self, a: &Sums, b: &Sums) -> [__m128i; 2] {
         let of = |sums: &Sums| _mm256_packs_epi32(self.value(sums[0], 0), self.value(sums[1], 1));
-        _mm256_permutevar8x32_epi32(_mm256_packs_epi16(of(a), of(b)), self.order)
+        let both = _mm256_permutevar8x32_epi32(_mm256_packs_epi16(of(a), of(b)), self.order);
+        [_mm256_castsi256_si128(both), _mm256_extracti128_si256::<1>(both)]
     }
 
-    /// What lies there.
-    #[target_feature(enable = "avx2,fma")]
-    #[inline]
-    pub fn look_up<const N: usize>(&self, places: [__m256i; N]) -> [__m256i; N] {
-        let mut low = [_mm256_setzero_si256(); N];
-        let mut high = [_mm256_setzero_si256(); N];
-        let mut rest = places.map(|places| _mm256_and_si256(places, _mm256_set1_epi8(127)));
-        // Not unrolled: all steps at once would not fit into the registers.
-        for [step_low, step_high] in black_box(&self.steps[..]) {
-            let (step_low, step_high) =
-                (_mm256_broadcastsi128_si256(*step_low), _mm256_broadcastsi128_si256(*step_high));
-            for i in 0..N {
-                low[i] = _mm256_xor_si256(low[i], _mm256_shuffle_epi8(step_low, rest[i]));
-                high[i] = _mm256_xor_si256(high[i], _mm256_shuffle_epi8(step_high, rest[i]));
-                rest[i] = _mm256_sub_epi8(rest[i], _mm256_set1_epi8(16));
-            }
-        }
-        for i in 0..N {
-            low[i] = _mm256_blendv_epi8(high[i], low[i], places[i]);
-        }
-        low
+    /// See [`look_up`].
+    pub fn steps(&self) -> &[Step] {
+        // The compiler shall not know how many there are: all of them unrolled would not fit into the registers.
+        black_box(&self.steps[..])
     }
+}
+
+/// What lies at some places in the table that consists of `steps`.
+#[target_feature(enable = "avx2,fma")]
+#[inline]
+pub fn look_up<const N: usize>(steps: &[Step], places: [__m256i; N]) -> [__m256i; N] {
+    let mut low = [_mm256_setzero_si256(); N];
+    let mut high = [_mm256_setzero_si256(); N];
+    let mut rest = places.map(|places| _mm256_and_si256(places, _mm256_set1_epi8(127)));
+    for [step_low, step_high] in steps {
+        let (step_low, step_high) = (_mm256_broadcastsi128_si256(*step_low), _mm256_broadcastsi128_si256(*step_high));
+        for i in 0..N {
+            low[i] = _mm256_xor_si256(low[i], _mm256_shuffle_epi8(step_low, rest[i]));
+            high[i] = _mm256_xor_si256(high[i], _mm256_shuffle_epi8(step_high, rest[i]));
+            rest[i] = _mm256_sub_epi8(rest[i], _mm256_set1_epi8(16));
+        }
+    }
+    for i in 0..N {
+        low[i] = _mm256_blendv_epi8(high[i], low[i], places[i]);
+    }
+    low
 }

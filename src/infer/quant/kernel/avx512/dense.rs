@@ -21,7 +21,7 @@ pub unsafe fn row(row: &DenseRow) {
             match row.weights.dwords {
                 4 if short::<4>(row) => return,
                 8 if short::<8>(row) => return,
-                16 if row.width % 4 == 0 && short::<16>(row) => return,
+                16 if row.width.is_multiple_of(4) && short::<16>(row) => return,
                 _ => {}
             }
         }
