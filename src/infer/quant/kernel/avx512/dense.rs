@@ -1,7 +1,7 @@
 //! Convolutions over all channels.
 
 use super::epilogue::{Pixels, finish};
-use super::table::{Table, store_four};
+use super::table::{Sum, Table, store_four};
 use super::{super::*, Sums};
 use std::arch::x86_64::*;
 use std::mem::MaybeUninit;
@@ -18,10 +18,12 @@ pub unsafe fn row(row: &DenseRow) {
     // SAFETY: promised by the caller; all pixels of a tile lie in the row.
     unsafe {
         if row.weights.segments == 1 && row.width >= 4 {
-            match row.weights.dwords {
-                4 if short::<4>(row) => return,
-                8 if short::<8>(row) => return,
-                16 if row.width.is_multiple_of(4) && short::<16>(row) => return,
+            match (row.weights.dwords, row.added.from.is_null()) {
+                (4, true) if short::<4, false>(row) => return,
+                (8, true) if short::<8, false>(row) => return,
+                (16, true) if row.width.is_multiple_of(4) && short::<16, false>(row) => return,
+                (4, false) if short::<4, true>(row) => return,
+                (8, false) if short::<8, true>(row) => return,
                 _ => {}
             }
         }
@@ -152,10 +154,10 @@ unsafe fn tile_of<const MR: usize, const NR: usize, const LOOKED_UP: bool>(row: 
 /// As for [`row`], and the weights are of this shape, and the width is at least 4.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vbmi")]
 #[inline(never)]
-unsafe fn short<const D: usize>(row: &DenseRow) -> bool {
-    let DenseRow { weights, epilogue, pixel, width, .. } = *row;
+unsafe fn short<const D: usize, const ADDS: bool>(row: &DenseRow) -> bool {
+    let DenseRow { weights, epilogue, pixel, width, added, .. } = *row;
     let Out::Bytes { to, pixel: to_pixel } = row.out else { return false };
-    if epilogue.act != Act::Table || !row.added.from.is_null() {
+    if epilogue.act != Act::Table {
         return false;
     }
     // SAFETY: promised by the caller.
@@ -181,7 +183,13 @@ unsafe fn short<const D: usize>(row: &DenseRow) -> bool {
                         sums[i] = _mm512_dpbusd_epi32(sums[i], _mm512_set1_epi32(input), w[d]);
                     }
                 }
-                store_four(to.add(x * to_pixel + n), to_pixel, table.four::<true>(sums));
+                let (to, found) = (to.add(x * to_pixel + n), table.four::<true>(sums));
+                if ADDS {
+                    let sum = Sum::load(epilogue, n);
+                    sum.store_four(to, to_pixel, found, added.from.add(x * added.pixel + n), added.pixel);
+                } else {
+                    store_four(to, to_pixel, found);
+                }
             }
         }
         true

@@ -1,6 +1,6 @@
 //! Sums that were stored become bytes or reals.
 
-use super::table::{Table, store_four};
+use super::table::{Sum, Table, store_four};
 use super::{super::*, Sums};
 use std::arch::x86_64::*;
 
@@ -37,13 +37,13 @@ fn hard_swish(y: __m512) -> __m512 {
 /// What is nearest to a real in 0..=255, for sixteen reals. Above 32 bits the conversion gives the largest integer.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vbmi")]
 #[inline]
-fn to_bytes(reals: __m512) -> __m128i {
+pub fn to_bytes(reals: __m512) -> __m128i {
     _mm512_cvtusepi32_epi8(_mm512_cvtps_epu32(_mm512_max_ps(reals, _mm512_setzero_ps())))
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vbmi")]
 #[inline]
-fn to_reals(bytes: __m128i) -> __m512 {
+pub fn to_reals(bytes: __m128i) -> __m512 {
     _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(bytes))
 }
 
@@ -169,27 +169,20 @@ impl Pixels<'_> {
         unsafe {
             let Out::Bytes { to, pixel } = self.out else { return };
             let table = Table::load(self.epilogue, self.n);
-            let (scale, zero) = (self.constants(&self.epilogue.scale), self.constants(&self.epilogue.zero));
-            let add_scale = self.constants(&self.epilogue.add_scale);
+            let sum = Sum::load(self.epilogue, self.n);
             let mut to = to.wrapping_add(self.x * pixel + self.n);
             let mut added = self.added.from.wrapping_add(self.x * self.added.pixel + self.n);
-            let mut write = |found: __m128i| {
-                let beside = to_reals(_mm_loadu_si128(added.cast()));
-                let real = _mm512_fmadd_ps(beside, add_scale, _mm512_fmadd_ps(to_reals(found), scale, zero));
-                _mm_storeu_si128(to.cast(), to_bytes(real));
-                to = to.wrapping_add(pixel);
-                added = added.wrapping_add(self.added.pixel);
-            };
             let mut fours = sums.chunks_exact(4);
             for four in &mut fours {
                 let found = table.four::<false>([four[0], four[1], four[2], four[3]]);
-                write(_mm512_castsi512_si128(found));
-                write(_mm512_extracti32x4_epi32::<1>(found));
-                write(_mm512_extracti32x4_epi32::<2>(found));
-                write(_mm512_extracti32x4_epi32::<3>(found));
+                sum.store_four(to, pixel, found, added, self.added.pixel);
+                to = to.wrapping_add(4 * pixel);
+                added = added.wrapping_add(4 * self.added.pixel);
             }
             for one in fours.remainder() {
-                write(table.one::<false>(*one));
+                sum.store(to, table.one::<false>(*one), added);
+                to = to.wrapping_add(pixel);
+                added = added.wrapping_add(self.added.pixel);
             }
         }
     }

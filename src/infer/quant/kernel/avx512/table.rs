@@ -1,5 +1,6 @@
 //! Sums to bytes through a table.
 
+use super::epilogue::{to_bytes, to_reals};
 use super::{super::*, Sums};
 use std::arch::x86_64::*;
 
@@ -97,5 +98,65 @@ pub unsafe fn store_four(to: *mut u8, pixel: usize, bytes: __m512i) {
         _mm_storeu_si128(to.add(pixel).cast(), _mm512_extracti32x4_epi32::<1>(bytes));
         _mm_storeu_si128(to.add(2 * pixel).cast(), _mm512_extracti32x4_epi32::<2>(bytes));
         _mm_storeu_si128(to.add(3 * pixel).cast(), _mm512_extracti32x4_epi32::<3>(bytes));
+    }
+}
+
+/// The constants by which something is added to what sixteen channels found in their table.
+pub struct Sum {
+    scale: __m512,
+    zero: __m512,
+    add_scale: __m512,
+}
+
+impl Sum {
+    /// For the channels from `n` on.
+    ///
+    /// # Safety
+    /// The epilogue adds something to `n + 16` channels.
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vbmi")]
+    #[inline]
+    pub unsafe fn load(epilogue: &Epilogue, n: usize) -> Self {
+        // SAFETY: each list has an entry for every channel.
+        unsafe {
+            Sum {
+                scale: _mm512_loadu_ps(epilogue.scale.as_ptr().add(n)),
+                zero: _mm512_loadu_ps(epilogue.zero.as_ptr().add(n)),
+                add_scale: _mm512_loadu_ps(epilogue.add_scale.as_ptr().add(n)),
+            }
+        }
+    }
+
+    /// Stores one pixel.
+    ///
+    /// # Safety
+    /// Sixteen bytes may be written and read.
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vbmi")]
+    #[inline]
+    pub unsafe fn store(&self, to: *mut u8, found: __m128i, added: *const u8) {
+        // SAFETY: promised by the caller.
+        unsafe {
+            let real = _mm512_fmadd_ps(to_reals(found), self.scale, self.zero);
+            let real = _mm512_fmadd_ps(to_reals(_mm_loadu_si128(added.cast())), self.add_scale, real);
+            _mm_storeu_si128(to.cast(), to_bytes(real));
+        }
+    }
+
+    /// Stores four, each from a quarter of `found`.
+    ///
+    /// # Safety
+    /// Sixteen bytes may be written and read at all four places.
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vbmi")]
+    #[inline]
+    pub unsafe fn store_four(&self, to: *mut u8, pixel: usize, found: __m512i, added: *const u8, added_pixel: usize) {
+        let quarters = [
+            _mm512_castsi512_si128(found),
+            _mm512_extracti32x4_epi32::<1>(found),
+            _mm512_extracti32x4_epi32::<2>(found),
+            _mm512_extracti32x4_epi32::<3>(found),
+        ];
+        for (i, found) in quarters.into_iter().enumerate() {
+            // SAFETY: promised by the caller.
+            unsafe { self.store(to.add(i * pixel), found, added.add(i * added_pixel)) };
+        }
     }
 }
