@@ -237,7 +237,7 @@ impl Places {
 #[inline]
 unsafe fn each_found(table: &Table, places: &Places, count: usize, mut each: impl FnMut(usize, __m128i)) {
     // SAFETY: promised by the caller.
-    let places = unsafe { places.0[..count].assume_init_ref() };
+    let places = unsafe { std::slice::from_raw_parts(places.0.as_ptr().cast::<__m128i>(), count) };
     let steps = table.steps();
     let mut groups = places.chunks_exact(2 * PAIRS);
     let mut x = 0;
