@@ -1,6 +1,6 @@
 //! Sums become bytes or reals.
 
-use super::table::{Table, look_up};
+use super::table::{Table, at_most, look_up};
 use super::{super::*, Sums};
 use std::arch::x86_64::*;
 use std::mem::MaybeUninit;
@@ -45,7 +45,7 @@ fn hard_swish(y: __m256) -> __m256 {
 #[target_feature(enable = "avx2,fma")]
 #[inline]
 fn to_bytes(reals: [__m256; 2]) -> __m128i {
-    let whole = |reals: __m256| _mm256_cvtps_epi32(_mm256_min_ps(reals, _mm256_set1_ps(255.0)));
+    let whole = |reals: __m256| _mm256_cvtps_epi32(at_most(reals, 255.0));
     // Dwords 0, 2 and 1, 3 of the bytes, in lanes.
     let words = _mm256_packs_epi32(whole(reals[0]), whole(reals[1]));
     let bytes = _mm_packus_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256::<1>(words));

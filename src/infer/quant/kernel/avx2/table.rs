@@ -11,6 +11,15 @@ const ORDER: [i32; 8] = [0, 4, 1, 5, 2, 6, 3, 7];
 /// own, which gives the entry itself; those above are told by a sign.
 pub type Step = [__m128i; 2];
 
+/// The smaller of each real and a positive one, compared as integers: units for those are free where those for reals are
+/// not.
+#[target_feature(enable = "avx2,fma")]
+#[inline]
+pub fn at_most(reals: __m256, most: f32) -> __m256 {
+    let most = _mm256_castps_si256(_mm256_set1_ps(most));
+    _mm256_castsi256_ps(_mm256_min_epi32(_mm256_castps_si256(reals), most))
+}
+
 /// The table and the constants of sixteen channels.
 pub struct Table {
     mult: [__m256; 2],
@@ -53,7 +62,7 @@ impl Table {
     #[inline]
     fn value(&self, sums: __m256i, half: usize) -> __m256i {
         let y = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sums), self.mult[half], self.bias[half]);
-        _mm256_cvtps_epi32(_mm256_min_ps(y, _mm256_set1_ps(127.0)))
+        _mm256_cvtps_epi32(at_most(y, 127.0))
     }
 
     /// The places in the table of two pixels, less 128.

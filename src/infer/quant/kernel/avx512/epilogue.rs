@@ -11,7 +11,8 @@ fn sigmoid(y: __m512) -> __m512 {
     use logistic::{BOUND, MAGIC, NEG_LOG2_E, POW, RECIPROCAL};
     let all = |real: f32| _mm512_set1_ps(real);
     let t = _mm512_mul_ps(y, all(NEG_LOG2_E));
-    let t = _mm512_min_ps(_mm512_max_ps(t, all(-BOUND)), all(BOUND));
+    // The smaller of the absolute values, with the sign of `t`.
+    let t = _mm512_range_ps::<0b00_10>(t, all(BOUND));
     let z = _mm512_add_ps(t, all(MAGIC));
     let f = _mm512_sub_ps(t, _mm512_sub_ps(z, all(MAGIC)));
     let p = _mm512_fmadd_ps(f, all(POW[3]), all(POW[2]));
@@ -35,10 +36,12 @@ fn hard_swish(y: __m512) -> __m512 {
 }
 
 /// What is nearest to a real in 0..=255, for sixteen reals. Above 32 bits the conversion gives the largest integer.
+/// Reals below zero are negative integers, too; units for integers are free where those for reals are not.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vbmi")]
 #[inline]
 pub fn to_bytes(reals: __m512) -> __m128i {
-    _mm512_cvtusepi32_epi8(_mm512_cvtps_epu32(_mm512_max_ps(reals, _mm512_setzero_ps())))
+    let reals = _mm512_max_epi32(_mm512_castps_si512(reals), _mm512_setzero_si512());
+    _mm512_cvtusepi32_epi8(_mm512_cvtps_epu32(_mm512_castsi512_ps(reals)))
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vbmi")]
