@@ -9,6 +9,8 @@ use std::mem::MaybeUninit;
 /// Most pixels of a tile: with 32 channels 26 sums, and registers left for two weights and an input. The sides of
 /// feature maps of 416 pixels are multiples of it.
 const TILE: usize = 13;
+/// Pixels whose sums are stored before they are finished: four tiles.
+const STORED: usize = 4 * TILE;
 
 /// # Safety
 /// As for [`super::super::Isa::dense`].
@@ -30,19 +32,33 @@ pub unsafe fn row(row: &DenseRow) {
         // As few tiles as possible, of nearly the same size.
         let tiles = row.width.div_ceil(TILE);
         let (size, larger) = (row.width / tiles, row.width % tiles);
+        let mut stored = MaybeUninit::<[[Sums; STORED]; 2]>::uninit();
+        let stored = stored.as_mut_ptr().cast::<Sums>();
+        let products = row.weights.segments * row.weights.dwords * 4;
         for n in (0..outputs).step_by(2 * BLOCK) {
             let blocks = if n + 2 * BLOCK <= outputs { 2 } else { 1 };
-            let looked_up = looked_up(row, n, blocks);
-            let mut x = 0;
+            let looked_up = looked_up(row, n, blocks, products);
+            let (mut x, mut first) = (0, 0);
             for i in 0..tiles {
                 let size = size + usize::from(i < larger);
+                let to = stored.add(x - first);
                 match (blocks, looked_up) {
-                    (2, true) => tile::<2, true>(row, x, n, size),
-                    (2, false) => tile::<2, false>(row, x, n, size),
-                    (_, true) => tile::<1, true>(row, x, n, size),
-                    (_, false) => tile::<1, false>(row, x, n, size),
+                    (2, true) => tile::<2, true>(row, x, n, size, to),
+                    (2, false) => tile::<2, false>(row, x, n, size, to),
+                    (_, true) => tile::<1, true>(row, x, n, size, to),
+                    (_, false) => tile::<1, false>(row, x, n, size, to),
                 }
                 x += size;
+                if looked_up {
+                    first = x;
+                } else if i + 1 == tiles || x - first > STORED - TILE {
+                    let DenseRow { epilogue, out, added, .. } = *row;
+                    for j in 0..blocks {
+                        let sums = std::slice::from_raw_parts(stored.add(j * STORED), x - first);
+                        finish(&Pixels { epilogue, out, added, x: first, n: n + j * BLOCK, products }, sums);
+                    }
+                    first = x;
+                }
             }
         }
     }
@@ -54,9 +70,8 @@ pub unsafe fn row(row: &DenseRow) {
 /// The epilogue has the channels.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vbmi")]
 #[inline]
-unsafe fn looked_up(row: &DenseRow, n: usize, blocks: usize) -> bool {
-    let DenseRow { weights, epilogue, .. } = *row;
-    let products = weights.segments * weights.dwords * 4;
+unsafe fn looked_up(row: &DenseRow, n: usize, blocks: usize, products: usize) -> bool {
+    let DenseRow { epilogue, .. } = *row;
     epilogue.act == Act::Table
         && row.added.from.is_null()
         // SAFETY: promised by the caller, and the act says that there is a table.
@@ -64,39 +79,44 @@ unsafe fn looked_up(row: &DenseRow, n: usize, blocks: usize) -> bool {
 }
 
 /// # Safety
-/// As for [`row`], `x + size` pixels and `n + 16 * NR` channels, and `size` is in `1..=TILE`.
+/// As for [`row`], `x + size` pixels and `n + 16 * NR` channels, and `size` is in `1..=TILE`. The sums may be written.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vbmi")]
-unsafe fn tile<const NR: usize, const LOOKED_UP: bool>(row: &DenseRow, x: usize, n: usize, size: usize) {
+unsafe fn tile<const NR: usize, const LOOKED_UP: bool>(row: &DenseRow, x: usize, n: usize, size: usize, to: *mut Sums) {
     // SAFETY: promised by the caller.
     unsafe {
         match size {
-            1 => tile_of::<1, NR, LOOKED_UP>(row, x, n),
-            2 => tile_of::<2, NR, LOOKED_UP>(row, x, n),
-            3 => tile_of::<3, NR, LOOKED_UP>(row, x, n),
-            4 => tile_of::<4, NR, LOOKED_UP>(row, x, n),
-            5 => tile_of::<5, NR, LOOKED_UP>(row, x, n),
-            6 => tile_of::<6, NR, LOOKED_UP>(row, x, n),
-            7 => tile_of::<7, NR, LOOKED_UP>(row, x, n),
-            8 => tile_of::<8, NR, LOOKED_UP>(row, x, n),
-            9 => tile_of::<9, NR, LOOKED_UP>(row, x, n),
-            10 => tile_of::<10, NR, LOOKED_UP>(row, x, n),
-            11 => tile_of::<11, NR, LOOKED_UP>(row, x, n),
-            12 => tile_of::<12, NR, LOOKED_UP>(row, x, n),
-            _ => tile_of::<TILE, NR, LOOKED_UP>(row, x, n),
+            1 => tile_of::<1, NR, LOOKED_UP>(row, x, n, to),
+            2 => tile_of::<2, NR, LOOKED_UP>(row, x, n, to),
+            3 => tile_of::<3, NR, LOOKED_UP>(row, x, n, to),
+            4 => tile_of::<4, NR, LOOKED_UP>(row, x, n, to),
+            5 => tile_of::<5, NR, LOOKED_UP>(row, x, n, to),
+            6 => tile_of::<6, NR, LOOKED_UP>(row, x, n, to),
+            7 => tile_of::<7, NR, LOOKED_UP>(row, x, n, to),
+            8 => tile_of::<8, NR, LOOKED_UP>(row, x, n, to),
+            9 => tile_of::<9, NR, LOOKED_UP>(row, x, n, to),
+            10 => tile_of::<10, NR, LOOKED_UP>(row, x, n, to),
+            11 => tile_of::<11, NR, LOOKED_UP>(row, x, n, to),
+            12 => tile_of::<12, NR, LOOKED_UP>(row, x, n, to),
+            _ => tile_of::<TILE, NR, LOOKED_UP>(row, x, n, to),
         }
     }
 }
 
-/// `MR` pixels of `NR * 16` channels. Those that are [`looked_up`] stay in registers up to the bytes.
+/// `MR` pixels of `NR * 16` channels. Those that are [`looked_up`] stay in registers up to the bytes; the sums of the
+/// others are stored, those of the second sixteen channels [`STORED`] behind.
 ///
 /// # Safety
 /// As for [`tile`].
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vbmi")]
 #[inline(never)]
-unsafe fn tile_of<const MR: usize, const NR: usize, const LOOKED_UP: bool>(row: &DenseRow, x: usize, n: usize) {
-    let DenseRow { weights, epilogue, pixel, out, added, .. } = *row;
-    let products = weights.segments * weights.dwords * 4;
-    let block = products * BLOCK;
+unsafe fn tile_of<const MR: usize, const NR: usize, const LOOKED_UP: bool>(
+    row: &DenseRow,
+    x: usize,
+    n: usize,
+    stored: *mut Sums,
+) {
+    let DenseRow { weights, epilogue, pixel, out, .. } = *row;
+    let block = weights.segments * weights.dwords * 4 * BLOCK;
     // SAFETY: weights have a block for every sixteen channels and the inputs are promised by the caller.
     unsafe {
         let mut sums = [[_mm512_setzero_si512(); MR]; NR];
@@ -134,15 +154,10 @@ unsafe fn tile_of<const MR: usize, const NR: usize, const LOOKED_UP: bool>(row: 
             }
             return;
         }
-        let mut stored = MaybeUninit::<[[Sums; MR]; NR]>::uninit();
-        let first = stored.as_mut_ptr().cast::<Sums>();
         for j in 0..NR {
             for i in 0..MR {
-                first.add(j * MR + i).write(sums[j][i]);
+                stored.add(j * STORED + i).write(sums[j][i]);
             }
-        }
-        for (j, sums) in stored.assume_init_ref().iter().enumerate() {
-            finish(&Pixels { epilogue, out, added, x, n: n + j * BLOCK, products }, sums);
         }
     }
 }
