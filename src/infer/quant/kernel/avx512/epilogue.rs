@@ -124,10 +124,20 @@ impl Pixels<'_> {
                     let (scale, zero) = (self.constants(&self.epilogue.scale), self.constants(&self.epilogue.zero));
                     let mut to = to.wrapping_add(self.x * pixel + self.n);
                     if self.added.from.is_null() {
-                        for sums in sums {
-                            let real = _mm512_fmadd_ps(curve(affine(*sums)), scale, zero);
-                            _mm_storeu_si128(to.cast(), to_bytes(real));
+                        let mut write = |real: __m512| {
+                            _mm_storeu_si128(to.cast(), to_bytes(_mm512_fmadd_ps(real, scale, zero)));
                             to = to.wrapping_add(pixel);
+                        };
+                        // Four beside each other: a curve alone is a long chain.
+                        let mut fours = sums.chunks_exact(4);
+                        for four in &mut fours {
+                            let y = [affine(four[0]), affine(four[1]), affine(four[2]), affine(four[3])];
+                            for real in [curve(y[0]), curve(y[1]), curve(y[2]), curve(y[3])] {
+                                write(real);
+                            }
+                        }
+                        for sums in fours.remainder() {
+                            write(curve(affine(*sums)));
                         }
                         return;
                     }
