@@ -1,6 +1,6 @@
 //! Kernels for 256 bits: AVX2, and the same with dot products of bytes ([`super::avxvnni`]).
 //!
-//! Both differ in how four bytes are multiplied and summed, which is [`Dot`]. AVX2's own product of bytes sums pairs
+//! Both differ in how four bytes are multiplied and summed, which is `Dot`. AVX2's own product of bytes sums pairs
 //! in 16 bits, so it serves weights that are [`super::Dense::narrow`] only; others are multiplied as words.
 //!
 //! Functions without `target_feature` here are always inlined into one that has it.
@@ -55,7 +55,7 @@ pub unsafe fn dense(row: &DenseRow) {
 }
 
 /// # Safety
-/// As for [`dense`], with weights that are narrow.
+/// As for [`dense()`], with weights that are narrow.
 #[target_feature(enable = "avx2,fma")]
 unsafe fn narrow(row: &DenseRow) {
     // SAFETY: promised by the caller.
@@ -63,17 +63,17 @@ unsafe fn narrow(row: &DenseRow) {
 }
 
 /// # Safety
-/// As for [`dense`], with weights that are not narrow.
+/// As for [`dense()`], with weights that are not narrow.
 #[target_feature(enable = "avx2,fma")]
 unsafe fn wide(row: &DenseRow) {
     // SAFETY: promised by the caller.
     unsafe { dense::row::<dense::Words>(row) }
 }
 
-/// As [`dense`], with another product.
+/// As [`dense()`], with another product.
 ///
 /// # Safety
-/// As for [`dense`], and what this is inlined into has the instructions of `D`.
+/// As for [`dense()`], and what this is inlined into has the instructions of `D`.
 #[inline(always)]
 pub(super) unsafe fn dense_with<D: Dot>(row: &DenseRow) {
     // SAFETY: promised by the caller.
@@ -87,7 +87,7 @@ pub unsafe fn depthwise(row: &DepthwiseRow) {
     unsafe { depthwise::row(row) }
 }
 
-/// As [`depthwise`], with products of bytes.
+/// As [`depthwise()`], with products of bytes.
 ///
 /// # Safety
 /// As for [`dense_with`], and no product of `D` saturates.

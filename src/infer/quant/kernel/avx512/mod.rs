@@ -1,8 +1,8 @@
 //! Kernels for AVX-512 with dot products of bytes (VNNI) and shuffles of bytes (VBMI).
 //!
-//! Sixteen channels of a pixel fill a register of sums. Where the epilogue is a table, short sums stay in registers up
-//! to the bytes; all others are stored once when they are complete, and read back by [`epilogue::finish`]: code that
-//! takes an array of sums by reference would otherwise make the compiler keep them in memory during the products.
+//! Sixteen channels of a pixel fill a register of sums. Where the epilogue is a table, they stay in registers up to the
+//! bytes. All others are stored once when they are complete, by hand, and read back by `epilogue::finish`: an array of
+//! sums that is lent to a function would be kept in memory during the products, too.
 
 #![expect(clippy::needless_range_loop, reason = "indices are of several lists, and constant once unrolled")]
 
