@@ -134,7 +134,9 @@ impl Isa {
                 #[cfg(target_arch = "x86_64")]
                 Isa::Avx512Vnni => super::avx512::depthwise(row),
                 #[cfg(target_arch = "aarch64")]
-                Isa::Neon | Isa::NeonDot => super::neon::depthwise(row),
+                Isa::Neon => super::neon::depthwise(row),
+                #[cfg(target_arch = "aarch64")]
+                Isa::NeonDot => super::neon::depthwise_dot(row),
                 Isa::Scalar => scalar::depthwise(row),
             }
         }

@@ -107,7 +107,7 @@ unsafe fn tile<const PIXELS: usize>(row: &DenseRow, block: Block, x: usize, to: 
 /// [`super::load`], but anew for every pixel: copying registers would keep those from work that multiply.
 #[inline]
 #[target_feature(enable = "dotprod")]
-fn beginning(begin: &Begin) -> Sums {
+pub fn beginning(begin: &Begin) -> Sums {
     let mut sums = [vdupq_n_s32(0); 4];
     // SAFETY: sixteen values lie there.
     unsafe {
@@ -152,8 +152,8 @@ unsafe fn step<const LANE: i32, const PIXELS: usize>(
     for j in 0..4 {
         // SAFETY: promised by the caller.
         let weights = unsafe { vld1q_s8(from.add(16 * j)) };
-        for i in 0..PIXELS {
-            sums[i][j] = dot::<LANE>(sums[i][j], weights, pixels[i]);
+        for (sums, pixel) in sums.iter_mut().zip(pixels) {
+            sums[j] = dot::<LANE>(sums[j], weights, *pixel);
         }
     }
 }

@@ -7,6 +7,7 @@
 //! constants of either half stay in registers, and all that is read again and again in the first cache.
 
 mod depthwise;
+mod depthwise_dot;
 mod dot;
 mod epilogue;
 mod plain;
@@ -64,12 +65,25 @@ fn sink<'a>(row: &DenseRow<'a>, dot: bool) -> Sink<'a> {
 /// # Safety
 /// As for [`super::Isa::depthwise`].
 pub unsafe fn depthwise(row: &DepthwiseRow) {
-    let weights = row.weights;
-    let sink = Sink::new(row.epilogue, row.added, row.out, weights.side * weights.side, false);
+    let sink = depthwise_sink(row, false);
     // SAFETY: promised by the caller; every processor of this architecture has NEON.
     unsafe {
-        each(&sink, &weights.offsets, row.width, |at, begin, pixels| depthwise::sums(row, at, begin, pixels));
+        each(&sink, &row.weights.offsets, row.width, |at, begin, pixels| depthwise::sums(row, at, begin, pixels));
     }
+}
+
+/// # Safety
+/// As for [`super::Isa::depthwise`]; the processor has dot products.
+pub unsafe fn depthwise_dot(row: &DepthwiseRow) {
+    let sink = depthwise_sink(row, true);
+    // SAFETY: promised by the caller.
+    unsafe {
+        each(&sink, &row.weights.offsets, row.width, |at, begin, pixels| depthwise_dot::sums(row, at, begin, pixels));
+    }
+}
+
+fn depthwise_sink<'a>(row: &DepthwiseRow<'a>, dot: bool) -> Sink<'a> {
+    Sink::new(row.epilogue, row.added, row.out, row.weights.side * row.weights.side, dot)
 }
 
 /// The first channel of a block, and the first of some pixels.
