@@ -16,6 +16,10 @@ pub unsafe fn sums(row: &DepthwiseRow, at: At, begin: &Begin, pixels: &mut [Pixe
         match (row.weights.side, row.stride) {
             (3, 1) => three_by_one(row, at, begin, pixels),
             (3, 2) => three_by_two(row, at, begin, pixels),
+            (5, 1) => large::<5, 1>(row, at, begin, pixels),
+            (5, 2) => large::<5, 2>(row, at, begin, pixels),
+            (7, 1) => large::<7, 1>(row, at, begin, pixels),
+            (7, 2) => large::<7, 2>(row, at, begin, pixels),
             _ => any(row, at, begin, pixels),
         }
     }
@@ -104,6 +108,76 @@ unsafe fn three_by_two(row: &DepthwiseRow, At { n, x, .. }: At, begin: &Begin, p
             store(pixel, nine(begin, &w, a, b, c));
             a = c;
         }
+    }
+}
+
+/// Squares of five and seven, two outputs at a time: their inputs overlap, and weights are loaded once for both.
+///
+/// # Safety
+/// As for [`sums`].
+#[target_feature(enable = "neon")]
+unsafe fn large<const SIDE: usize, const STRIDE: usize>(
+    row: &DepthwiseRow,
+    At { n, mut x, .. }: At,
+    begin: &Begin,
+    pixels: &mut [Pixel],
+) {
+    let groups = SIDE.div_ceil(4);
+    let packed = &row.weights.bytes[n * SIDE * groups * 4..][..SIDE * groups * 64];
+    let mut weights = [[vdupq_n_s8(0); SIDE]; SIDE];
+    for kx in 0..SIDE {
+        for group in 0..groups {
+            // SAFETY: a group has 64 bytes of weights.
+            let int8x16x4_t(a, b, c, d) = unsafe { vld4q_s8(packed.as_ptr().add((kx * groups + group) * 64)) };
+            for (row, of) in weights.iter_mut().skip(4 * group).zip([a, b, c, d]) {
+                row[kx] = of;
+            }
+        }
+    }
+    let (pairs, rest) = pixels.as_chunks_mut::<2>();
+    // SAFETY: promised by the caller.
+    unsafe {
+        for pair in pairs {
+            overlapping::<SIDE, STRIDE, 2>(row, &weights, row.from.add(x * STRIDE * row.pixel + n), begin, pair);
+            x += 2;
+        }
+        if let [last] = rest {
+            let last = std::array::from_mut(last);
+            overlapping::<SIDE, STRIDE, 1>(row, &weights, row.from.add(x * STRIDE * row.pixel + n), begin, last);
+        }
+    }
+}
+
+/// # Safety
+/// `from` is the top left input of the first output.
+#[inline]
+#[target_feature(enable = "neon")]
+unsafe fn overlapping<const SIDE: usize, const STRIDE: usize, const PIXELS: usize>(
+    row: &DepthwiseRow,
+    weights: &[[int8x16_t; SIDE]; SIDE],
+    mut from: *const u8,
+    begin: &Begin,
+    to: &mut [Pixel; PIXELS],
+) {
+    let mut sums = [load(begin); PIXELS];
+    for weights in weights {
+        // Room for the inputs of two outputs at stride 2. What is not needed is not loaded.
+        let mut inputs = [vdupq_n_s8(0); 9];
+        for (i, input) in inputs.iter_mut().take(SIDE + (PIXELS - 1) * STRIDE).enumerate() {
+            // SAFETY: promised by the caller.
+            *input = unsafe { signed(from.add(i * row.pixel)) };
+        }
+        for (i, sums) in sums.iter_mut().enumerate() {
+            let inputs = &inputs[i * STRIDE..][..SIDE];
+            for kx in (0..SIDE - 1).step_by(2) {
+                *sums = pair(*sums, (inputs[kx], weights[kx]), (inputs[kx + 1], weights[kx + 1]));
+            }
+            *sums = single(*sums, (inputs[SIDE - 1], weights[SIDE - 1]));
+        }
+        from = from.wrapping_add(row.line);
+    }
+    for (to, sums) in to.iter_mut().zip(sums) {
+        store(to, sums);
     }
 }
 
