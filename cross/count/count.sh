@@ -46,7 +46,7 @@ cc -O2 -shared -fPIC -o "$work/count.so" "$(dirname "$0")/count.c"
 
 status=0
 "$emulator" -cpu "$cpu" -plugin "$work/count.so,out=$out" "$@" || status=$?
-[ -f "$out" ] || fail "Nothing was counted: see above"
+[ -s "$out" ] || fail "Nothing was counted: see above"
 
 # by COLUMN: the sums of what has the same text there, the greatest first.
 by() {
@@ -56,9 +56,10 @@ by() {
 }
 
 {
-    say "" "-- $cpu: $(awk -F '\t' '{ all += $1 } END { printf "%.0f", all }' "$out") instructions" ""
+    all=$(awk -F '\t' '{ all += $1 } END { printf "%.0f", all }' "$out")
+    printf '\n-- %s on %s: %s instructions\n\n' "$(basename "$1")" "$cpu" "$all"
     by 2
-    say ""
+    printf '\n'
     by 3
 } >&2
 exit "$status"
