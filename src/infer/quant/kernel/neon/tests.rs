@@ -63,8 +63,11 @@ fn long_dense_rows_and_large_values_are_the_same_bytes() {
     let mut seed = 0;
     for width in [39, 40, 41, 83, 104] {
         for (act, add) in ACTS {
-            // The second has the most products that fit into 22 bits, the third more.
-            for (reach, input) in REACHES.into_iter().flat_map(|reach| [18, 128, 132].map(|input| (reach, input))) {
+            // The second has the most products that fit into 22 bits, the third more; the others end in three dwords, in
+            // two, and again in three.
+            let inputs = |reach| [18, 128, 132].map(|input| (reach, input));
+            let ends = [9, 40, 44].map(|input| (REACHES[0], input));
+            for (reach, input) in REACHES.into_iter().flat_map(inputs).chain(ends) {
                 seed += 10;
                 let mut weights = weights(32 * input, seed);
                 // The greatest sum there can be, and the least.
