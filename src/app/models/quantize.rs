@@ -85,7 +85,8 @@ pub fn run(registry: &Registry, args: &Args) -> Result<ExitCode> {
     if args.ranges_only {
         (manifest.ranges, manifest.curve) = (Some("ranges.json".into()), curve);
     } else {
-        (manifest.file, manifest.bytes, manifest.sha256) = (format!("{name}.int8"), file.len() as u64, sha256(&file));
+        let stem = name.strip_suffix("-int8").unwrap_or(name);
+        (manifest.file, manifest.bytes, manifest.sha256) = (format!("{stem}.int8"), file.len() as u64, sha256(&file));
         manifest.origin.url = None;
     }
     manifest.origin.obtained = format!("{}; {step}", source.origin.obtained);
