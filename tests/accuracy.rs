@@ -25,7 +25,8 @@ fn shared() -> Option<PathBuf> {
 fn load(model: &str, models: Option<PathBuf>) -> Box<dyn Detector> {
     let limits = Limits { min_score: 0.05, nms: 0.65 };
     let request = Request { model: model.into(), limits };
-    Registry { named: models, ..Registry::default() }.load(&request).unwrap()
+    let local = Some(Path::new(env!("CARGO_MANIFEST_DIR")).join("models"));
+    Registry { named: models, local, ..Registry::default() }.load(&request).unwrap()
 }
 
 fn frame(path: &Path) -> Frame {
@@ -46,7 +47,7 @@ fn every_model_at_hand_answers_as_its_manifest_says() {
 fn an_empty_scene_is_empty() {
     let picture = Picture::Rgb(Arc::new(image::RgbImage::from_pixel(640, 360, image::Rgb([120, 120, 120]))));
     let grey = Frame { index: 0, at: MediaTime::from_micros(7), taken: WallTime::EPOCH, picture };
-    let found = load("nanodet-g-320", None).detect(&grey).unwrap();
+    let found = load("nanodet-g-int8", None).detect(&grey).unwrap();
     assert_eq!(found.at, grey.at);
     assert!(found.items.iter().all(|d| d.score < 0.3), "{:?}", found.items);
 }
@@ -59,7 +60,13 @@ fn people_are_found_as_well_as_ever() {
     };
     let truth = people(&shared.join("data/coco-mini/instances.json"));
     let mut wrong = Vec::new();
-    for (model, expected) in [("nanodet-g", 0.666), ("nanodet-g-320", 0.574), ("yolox-nano", 0.693)] {
+    for (model, expected) in [
+        ("nanodet-g", 0.666),
+        ("nanodet-g-int8", 0.666),
+        ("nanodet-g-320", 0.574),
+        ("yolox-nano", 0.693),
+        ("yolox-nano-int8", 0.693),
+    ] {
         let mut detector = load(model, Some(shared.join("models")));
         let mut found = Vec::new();
         for name in truth.keys() {

@@ -12,7 +12,7 @@ use watchpost::time::MediaTime;
 fn count() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_watchpost"));
     // The embedded model, whatever this machine has beside it.
-    command.arg("count").args(["--model", "nanodet-g"]);
+    command.arg("count").args(["--model", "nanodet-g-int8"]);
     command
 }
 
@@ -112,7 +112,7 @@ fn without_an_output_a_person_is_told() {
     let folder = tempfile::tempdir().unwrap();
     let output = count().arg(film(folder.path())).args(["--every", "20"]).output().unwrap();
     assert!(output.status.success());
-    assert!(text(&output.stdout).contains("film.mp4: 20 frames, 2.0 s, nanodet-g"), "{}", text(&output.stdout));
+    assert!(text(&output.stdout).contains("film.mp4: 20 frames, 2.0 s, nanodet-g-int8"), "{}", text(&output.stdout));
 }
 
 #[test]

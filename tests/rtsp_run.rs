@@ -48,7 +48,7 @@ fn a_network_camera_hangs_dies_and_comes_back_and_a_dead_one_slows_nobody() {
         "w.toml",
         format!(
             "schema = 1\ndevice = {{ id = \"s\" }}\nstore = {{ dir = \"state\" }}\nmqtt = {{ url = \"{}\" }}\n\
-             model = {{ name = \"nanodet-g-320\" }}\n\
+             model = {{ name = \"nanodet-g-int8\" }}\n\
              [camera.door]\nsource = {{ kind = \"rtsp\", url = \"{}\", user = \"me\", password_file = \"pass\" }}\n\
              [camera.yard]\nsource = {{ kind = \"rtsp\", url = \"rtsp://127.0.0.1:{dead}/x\" }}\n",
             broker.url(),

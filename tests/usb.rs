@@ -36,7 +36,7 @@ impl Shop {
         let url = broker.url();
         let mut config = format!(
             "schema = 1\ndevice = {{ id = \"s\" }}\nstore = {{ dir = \"state\" }}\nmqtt = {{ url = \"{url}\" }}\n\
-             model = {{ name = \"nanodet-g-320\" }}\n"
+             model = {{ name = \"nanodet-g-int8\" }}\n"
         );
         for (name, source) in cameras {
             config += &format!("[camera.{name}]\nsource = {{ kind = \"usb\", {source} }}\n");

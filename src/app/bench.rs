@@ -155,7 +155,7 @@ struct Lane {
 
 enum End {
     Network { detector: Box<dyn Detector>, tracker: Tracker },
-    Tensor { letterbox: Letterbox, input: Input, tensor: Vec<f32> },
+    Tensor { letterbox: Box<Letterbox>, input: Box<Input>, tensor: Vec<f32> },
 }
 
 impl Lane {
@@ -169,7 +169,11 @@ impl Lane {
         let name = if request.model == "auto" { "yolox-nano" } else { &request.model };
         let manifest = Registry::from_env().find(name)?.manifest;
         let tensor = vec![0.0; 3 * (manifest.input.width * manifest.input.height) as usize];
-        let end = End::Tensor { letterbox: Letterbox::new(&manifest.input), input: manifest.input, tensor };
+        let end = End::Tensor {
+            letterbox: Box::new(Letterbox::new(&manifest.input)),
+            input: Box::new(manifest.input),
+            tensor,
+        };
         Ok(Lane { model: manifest.name, motion: Motion::default(), end })
     }
 

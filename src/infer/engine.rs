@@ -35,7 +35,11 @@ impl Engine {
 
     pub fn int8(manifest: &Manifest, plan: &quant::plan::Plan) -> Result<Self> {
         let [_, rows, columns] = Head::new(manifest).output_shape();
-        ensure!(plan.outputs == [[rows, columns]], "its output has shape {:?}, expected {rows} x {columns}", plan.outputs);
+        ensure!(
+            plan.outputs == [[rows, columns]],
+            "its output has shape {:?}, expected {rows} x {columns}",
+            plan.outputs
+        );
         let (height, width) = (manifest.input.height as usize, manifest.input.width as usize);
         let found = plan.buffers.first().map(|picture| [picture.height, picture.width]);
         ensure!(found == Some([height, width]), "it reads pictures of {found:?}, expected {height} x {width}");

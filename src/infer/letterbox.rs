@@ -102,7 +102,8 @@ impl<'a> Planes<'a> {
 impl Tensor for Planes<'_> {
     fn clear(&mut self, grey: u8) {
         for (colour, plane) in self.plane.into_iter().enumerate() {
-            self.reals[plane * self.area..][..self.area].fill(f32::from(grey) * self.gain[colour] + self.offset[colour]);
+            self.reals[plane * self.area..][..self.area]
+                .fill(f32::from(grey) * self.gain[colour] + self.offset[colour]);
         }
     }
 

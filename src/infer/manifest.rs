@@ -3,8 +3,8 @@
 //! A manifest is written by whoever adds a model, possibly the user, so every field is checked before anything
 //! is built from it.
 
-use crate::detection::Class;
 use super::quant::scheme::Curve;
+use crate::detection::Class;
 use crate::ids::is_valid_name;
 use crate::problems::{BadInput, Problems};
 use anyhow::{Context, Result};

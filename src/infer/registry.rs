@@ -11,8 +11,8 @@
 //! that was pulled is said to be broken and passed over, since a box left alone should rather see with its second
 //! best model than not at all.
 
-use super::manifest::{Golden, Manifest};
 use super::engine::Engine;
+use super::manifest::{Golden, Manifest};
 use super::onnx::NetDetector;
 use super::twin;
 use super::{Detector, Limits, Request};

@@ -51,17 +51,19 @@ fn write_model(folder: &Path, onnx: &[u8], replace: &[(&str, &str)]) {
 #[test]
 fn with_nothing_around_the_embedded_model_is_used() {
     let nothing = Registry::default();
-    assert_eq!(nothing.load(&request("auto")).unwrap().model(), "nanodet-g");
+    assert_eq!(nothing.load(&request("auto")).unwrap().model(), "nanodet-g-int8");
     let places: Vec<_> = nothing.all().into_iter().map(|k| (k.manifest.name, k.place == Place::Absent)).collect();
-    let expected = [("nanodet-g", false), ("nanodet-g-320", false), ("yolox-nano", true)];
-    assert_eq!(places, expected.map(|(name, absent)| (name.to_string(), absent)));
+    let absent = ["nanodet-g", "nanodet-g-320", "yolox-nano-int8", "yolox-nano"];
+    let expected = [("nanodet-g-int8", false)].into_iter().chain(absent.map(|name| (name, true))).collect::<Vec<_>>();
+    assert_eq!(places, expected.into_iter().map(|(name, absent)| (name.to_string(), absent)).collect::<Vec<_>>());
 }
 
 #[test]
 fn a_model_that_is_not_there_is_named_with_what_is() {
     let nothing = Registry::default();
-    let text = error_of(&nothing, "nanodet-g-int8");
-    assert!(text.contains("no model `nanodet-g-int8`, expected auto, nanodet-g, nanodet-g-320, yolox-nano"), "{text}");
+    let text = error_of(&nothing, "nanodet-g-int4");
+    let names = "no model `nanodet-g-int4`, expected auto, nanodet-g-int8, nanodet-g, nanodet-g-320, yolox-nano-int8, yolox-nano";
+    assert!(text.contains(names), "{text}");
     let text = error_of(&nothing, "yolox-nano");
     assert!(text.contains("not here: `watchpost models pull yolox-nano` gets it"), "{text}");
     let text = error_of(&nothing, "/no/such/place");
@@ -76,7 +78,7 @@ fn a_wrong_file_is_one_sentence_that_names_it() {
     let check = |bytes: &[u8], expected: &str| {
         std::fs::write(&file, bytes).unwrap();
         // The user named the folder, so `auto` does not look away.
-        for model in ["auto", "yolox-nano", file.to_str().unwrap()] {
+        for model in ["auto", "yolox-nano", "yolox-nano-int8", file.to_str().unwrap()] {
             let text = error_of(&registry, model);
             assert!(text.contains(&format!("cannot use model {}", file.display())), "{text}");
             assert!(text.contains(expected), "{text}");
@@ -95,7 +97,7 @@ fn a_pulled_file_that_broke_is_passed_over_by_auto_only() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("yolox_nano.onnx"), [7; 100]).unwrap();
     let registry = Registry { pulled: vec![folder.path().into()], ..Registry::default() };
-    assert_eq!(registry.load(&request("auto")).unwrap().model(), "nanodet-g");
+    assert_eq!(registry.load(&request("auto")).unwrap().model(), "nanodet-g-int8");
     assert!(error_of(&registry, "yolox-nano").contains("it has 100 bytes"));
 }
 

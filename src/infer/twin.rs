@@ -1,14 +1,14 @@
 //! The int8 twin of a float model: made on the spot from its file and its ranges, and kept, since making it takes a
 //! small board some seconds and more memory than running it.
 
+use super::engine::Engine;
 use super::manifest::Manifest;
+use super::onnx::NetDetector;
 use super::quant::compile::{Options, compile};
 use super::quant::graph::Graph;
 use super::quant::plan::Plan;
 use super::quant::ranges::Ranges;
 use super::quant::{file, scheme::Curve};
-use super::engine::Engine;
-use super::onnx::NetDetector;
 use super::{Limits, pull, registry, tract};
 use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};

@@ -57,13 +57,19 @@ pub fn run(registry: &Registry, args: &Args) -> Result<ExitCode> {
         bad_input!("--out {} has no name for the model, expected a folder such as models/mine", args.out.display());
     };
     let onnx = known.read()?;
-    let (graph, picture_zeros) = twin::network(source, &onnx)
-        .with_context(|| format!("{} cannot be quantized", source.name))?;
+    let (graph, picture_zeros) =
+        twin::network(source, &onnx).with_context(|| format!("{} cannot be quantized", source.name))?;
     let all = pictures_in(&args.images)?;
-    let (held, used): (Vec<_>, Vec<_>) = all.into_iter().enumerate().partition(|(i, _)| (i + 1) % args.hold_back as usize == 0);
+    let (held, used): (Vec<_>, Vec<_>) =
+        all.into_iter().enumerate().partition(|(i, _)| (i + 1) % args.hold_back as usize == 0);
     let [held, used] = [held, used].map(|list| list.into_iter().map(|(_, path)| path).collect::<Vec<_>>());
     if used.is_empty() || held.is_empty() {
-        bad_input!("{} pictures in {} are too few, expected {} at least", used.len(), args.images.display(), args.hold_back);
+        bad_input!(
+            "{} pictures in {} are too few, expected {} at least",
+            used.len(),
+            args.images.display(),
+            args.hold_back
+        );
     }
     let read = |paths: &[PathBuf], i: usize| bytes_of(source, &paths[i]);
     let of_used = |i: usize| read(&used, i);

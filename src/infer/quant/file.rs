@@ -132,8 +132,7 @@ impl Data {
             StepKind::Dense { conv, epilogue, added } => {
                 let Dense { bytes, outputs, segments, dwords, .. } = &conv.weights;
                 let at = self.weights(bytes);
-                let weights =
-                    WeightsPart::Dense { at, outputs: *outputs, segments: *segments, dwords: *dwords };
+                let weights = WeightsPart::Dense { at, outputs: *outputs, segments: *segments, dwords: *dwords };
                 self.conv(conv, weights, epilogue, *added)
             }
             StepKind::Depthwise { conv, epilogue, added } => {

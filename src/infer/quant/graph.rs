@@ -127,7 +127,7 @@ impl Upsample {
 /// Of two pixels that one of twice as many lies between, the further one: it lies a quarter of a pixel from the centre
 /// of `o / 2`. The border is repeated.
 pub fn neighbour(o: usize, size: usize) -> usize {
-    if o % 2 == 0 { (o / 2).saturating_sub(1) } else { (o / 2 + 1).min(size - 1) }
+    if o.is_multiple_of(2) { (o / 2).saturating_sub(1) } else { (o / 2 + 1).min(size - 1) }
 }
 
 impl Graph {

@@ -49,18 +49,53 @@ pub struct Step {
 #[derive(Debug, Clone)]
 pub enum StepKind {
     /// A convolution over all channels.
-    Dense { conv: Conv<Dense>, epilogue: Epilogue, added: Option<View> },
-    Depthwise { conv: Conv<Depthwise>, epilogue: Epilogue, added: Option<View> },
+    Dense {
+        conv: Conv<Dense>,
+        epilogue: Epilogue,
+        added: Option<View>,
+    },
+    Depthwise {
+        conv: Conv<Depthwise>,
+        epilogue: Epilogue,
+        added: Option<View>,
+    },
     /// Bytes keep their scale.
-    MaxPool { from: View, to: View, side: usize, stride: usize, pad: usize },
-    AveragePool { from: View, to: View, side: usize, stride: usize },
-    Upsample { how: Upsample, from: View, to: View },
+    MaxPool {
+        from: View,
+        to: View,
+        side: usize,
+        stride: usize,
+        pad: usize,
+    },
+    AveragePool {
+        from: View,
+        to: View,
+        side: usize,
+        stride: usize,
+    },
+    Upsample {
+        how: Upsample,
+        from: View,
+        to: View,
+    },
     /// The sum of two, in whole numbers: see [`Sum`].
-    Add { from: [View; 2], to: View, sum: Sum },
+    Add {
+        from: [View; 2],
+        to: View,
+        sum: Sum,
+    },
     /// Bytes as they are, where a tensor is part of two concatenations.
-    Copy { from: View, to: View },
+    Copy {
+        from: View,
+        to: View,
+    },
     /// Reals of bytes, `fma(byte, scale, zero)` per channel, where an output is no convolution's.
-    Reals { from: View, scale: Vec<f32>, zero: Vec<f32>, to: Place },
+    Reals {
+        from: View,
+        scale: Vec<f32>,
+        zero: Vec<f32>,
+        to: Place,
+    },
 }
 
 /// Constants of [`StepKind::Add`] per padded channel, in 65536ths:
@@ -96,7 +131,11 @@ pub struct Conv<W> {
 pub enum Target {
     Bytes(View),
     /// Of an output height and width as the convolution's.
-    Reals { place: Place, height: usize, width: usize },
+    Reals {
+        place: Place,
+        height: usize,
+        width: usize,
+    },
 }
 
 /// Where pixels stand in a matrix of the answer: a row each, from this one on.

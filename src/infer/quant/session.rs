@@ -86,7 +86,9 @@ impl Session {
         let Session { arena, work, scratch } = self;
         match &work[index].1 {
             Work::Conv(job) => (0..job.height()).for_each(|y| arena.row(job, y)),
-            Work::MaxPool { from, to, side, stride, pad } => max_pool(arena, *from, *to, [*side, *stride, *pad], scratch),
+            Work::MaxPool { from, to, side, stride, pad } => {
+                max_pool(arena, *from, *to, [*side, *stride, *pad], scratch)
+            }
             Work::AveragePool { from, to, side, stride } => average_pool(arena, *from, *to, [*side, *stride]),
             Work::Upsample { how: Upsample::Nearest, from, to } => nearest(arena, *from, *to, scratch),
             Work::Upsample { how: Upsample::Bilinear, from, to } => bilinear(arena, *from, *to, scratch),
@@ -105,13 +107,19 @@ fn bind(arena: &Arena, step: &Step) -> Result<Work> {
         &StepKind::MaxPool { from, to, side, stride, pad } => {
             let ([h, w, c], [oh, ow, oc]) = (shape(from)?, shape(to)?);
             let fits = |size: usize, out: usize| (out - 1) * stride < size + pad;
-            ensure!(c == oc && pad < side && side <= 64 && stride > 0 && fits(h, oh) && fits(w, ow), "it pools beyond its input");
+            ensure!(
+                c == oc && pad < side && side <= 64 && stride > 0 && fits(h, oh) && fits(w, ow),
+                "it pools beyond its input"
+            );
             Work::MaxPool { from, to, side, stride, pad }
         }
         &StepKind::AveragePool { from, to, side, stride } => {
             let ([h, w, c], [oh, ow, oc]) = (shape(from)?, shape(to)?);
             let fits = |size: usize, out: usize| (out - 1) * stride + side <= size;
-            ensure!(c == oc && (1..=64).contains(&side) && stride <= 64 && fits(h, oh) && fits(w, ow), "it pools beyond its input");
+            ensure!(
+                c == oc && (1..=64).contains(&side) && stride <= 64 && fits(h, oh) && fits(w, ow),
+                "it pools beyond its input"
+            );
             Work::AveragePool { from, to, side, stride }
         }
         &StepKind::Upsample { how, from, to } => {

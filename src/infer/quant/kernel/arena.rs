@@ -3,8 +3,8 @@
 //! A [`Job`] is made by [`Arena::dense`] or [`Arena::depthwise`] only, which check that all it will read and write
 //! lies inside the arena that made it; that is what makes [`Arena::row`] sound. An arena never changes its size.
 
-use super::{Added, BLOCK, Dense, DenseRow, Depthwise, DepthwiseRow, Epilogue, Isa, Out, SLACK, TABLE};
 use super::Act;
+use super::{Added, BLOCK, Dense, DenseRow, Depthwise, DepthwiseRow, Epilogue, Isa, Out, SLACK, TABLE};
 use crate::infer::quant::plan::{Buffer, Conv, Place, Target, View};
 use anyhow::{Result, ensure};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -141,8 +141,8 @@ impl Arena {
     /// Whether rows and columns of a place are in an output.
     pub fn place(&self, place: Place, rows: usize) -> Result<()> {
         let shape = self.shapes.get(place.output).copied().unwrap_or_default();
-        let last = |at: usize, n: usize| at.checked_add(n).unwrap_or(usize::MAX);
-        let fits = last(place.row, rows) <= shape[0] && last(place.column, place.channels) <= shape[1];
+        let fits =
+            place.row.saturating_add(rows) <= shape[0] && place.column.saturating_add(place.channels) <= shape[1];
         ensure!(fits, "it does not fit into an output of {shape:?}");
         Ok(())
     }
@@ -252,7 +252,20 @@ impl Arena {
         let dense = matches!(weights, Weights::Dense { .. });
         let pixel = room.channels * if dense { stride } else { 1 };
         let arena = self.id;
-        Ok(Job { arena, weights, epilogue: epilogue.clone(), from: first, step: line * stride, pixel, line, stride, added, out, height, width })
+        Ok(Job {
+            arena,
+            weights,
+            epilogue: epilogue.clone(),
+            from: first,
+            step: line * stride,
+            pixel,
+            line,
+            stride,
+            added,
+            out,
+            height,
+            width,
+        })
     }
 
     fn same_shape(&self, view: View, expected: [usize; 3]) -> Result<Lane> {
@@ -309,7 +322,17 @@ impl Arena {
                     self.isa.dense(&DenseRow { weights, epilogue, from, pixel, segments, width, added, out });
                 }
                 Weights::Depthwise(weights) => {
-                    self.isa.depthwise(&DepthwiseRow { weights, epilogue, from, pixel, line, stride, width, added, out });
+                    self.isa.depthwise(&DepthwiseRow {
+                        weights,
+                        epilogue,
+                        from,
+                        pixel,
+                        line,
+                        stride,
+                        width,
+                        added,
+                        out,
+                    });
                 }
             }
         }

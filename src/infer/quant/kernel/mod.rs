@@ -14,16 +14,16 @@
 
 #![expect(unsafe_code, reason = "the instructions of the processor")]
 
+mod arena;
 #[cfg(target_arch = "x86_64")]
 pub mod avx2;
 #[cfg(target_arch = "x86_64")]
 pub mod avx512;
 #[cfg(target_arch = "x86_64")]
 pub mod avxvnni;
+mod isa;
 #[cfg(target_arch = "aarch64")]
 pub mod neon;
-mod arena;
-mod isa;
 pub mod pack;
 pub mod scalar;
 #[cfg(test)]
@@ -31,7 +31,7 @@ mod tests;
 
 pub use arena::{Arena, Job};
 pub use isa::Isa;
-pub use pack::{Depthwise, Dense};
+pub use pack::{Dense, Depthwise};
 
 /// Channels that a kernel handles together: buffers and tables are padded to a multiple of it.
 pub const BLOCK: usize = 16;

@@ -21,9 +21,14 @@ pub enum Step {
     /// The product of two tensors.
     Mul,
     /// Per channel.
-    Affine { factor: Vec<f32>, term: Vec<f32> },
+    Affine {
+        factor: Vec<f32>,
+        term: Vec<f32>,
+    },
     /// As many channels as the output has.
-    Channels { from: usize },
+    Channels {
+        from: usize,
+    },
 }
 
 /// # Errors
@@ -139,7 +144,9 @@ fn join_next(raw: &mut Raw, outputs: &mut [Output]) -> bool {
         let (step, inputs, output) = raw.steps[i].clone();
         for (at, input) in inputs.iter().enumerate() {
             let Some(m) = raw.maker(*input).filter(|_| raw.passes(*input, outputs)) else { continue };
-            let Some((maker, others)) = joined(&raw.steps[m].0, &step, &raw.tensors[*input], &inputs, at) else { continue };
+            let Some((maker, others)) = joined(&raw.steps[m].0, &step, &raw.tensors[*input], &inputs, at) else {
+                continue;
+            };
             let mut from = raw.steps[m].1.clone();
             from.extend(others);
             if let Step::Most(most) = step {
@@ -155,7 +162,13 @@ fn join_next(raw: &mut Raw, outputs: &mut [Output]) -> bool {
 }
 
 /// What `maker` and then `step` are together, and which other tensors that reads.
-fn joined(maker: &Step, step: &Step, between: &Tensor, inputs: &[TensorId], at: usize) -> Option<(Step, Vec<TensorId>)> {
+fn joined(
+    maker: &Step,
+    step: &Step,
+    between: &Tensor,
+    inputs: &[TensorId],
+    at: usize,
+) -> Option<(Step, Vec<TensorId>)> {
     let plain = Act::Slope(1.0);
     let alone = |kind: Kind| Some((Step::Layer(kind), vec![]));
     match (maker, step) {

@@ -33,7 +33,9 @@ pub fn read(model: &TypedModel) -> Result<Graph> {
     let order = model.eval_order().map_err(super::plain)?;
     for id in order {
         let node = &model.nodes[id];
-        let value = reader.value_of(node).with_context(|| format!("node {} ({}) stays in floats", node.name, node.op().name()))?;
+        let value = reader
+            .value_of(node)
+            .with_context(|| format!("node {} ({}) stays in floats", node.name, node.op().name()))?;
         reader.values.push((OutletId::new(id, 0), value));
     }
     let outputs = model.outputs.iter().map(|outlet| reader.matrix(*outlet)).collect::<Result<_>>()?;
@@ -46,15 +48,22 @@ enum Value {
     /// `[1, channels, height, width]`
     Map(TensorId),
     /// Every `stride`th row and column of a tensor, from `offset` on.
-    Strided { of: TensorId, stride: [usize; 2], offset: [usize; 2] },
+    Strided {
+        of: TensorId,
+        stride: [usize; 2],
+        offset: [usize; 2],
+    },
     /// The channels of several such, one after the other.
-    Deep { of: TensorId, stride: usize, offsets: Vec<[usize; 2]> },
+    Deep {
+        of: TensorId,
+        stride: usize,
+        offsets: Vec<[usize; 2]>,
+    },
     /// `[1, columns, rows]`: levels one after the other, each of tensors whose channels are columns.
     Levels(Vec<Vec<TensorId>>),
     /// The same, turned: `[1, rows, columns]`.
     Matrix(Vec<Vec<TensorId>>),
 }
-
 
 #[derive(Default)]
 struct Reader {

@@ -9,9 +9,14 @@ use tract_onnx::prelude::*;
 
 pub enum Answer {
     /// Every so many rows and columns, from an offset on.
-    Pixels { stride: [usize; 2], offset: [usize; 2] },
+    Pixels {
+        stride: [usize; 2],
+        offset: [usize; 2],
+    },
     /// Consecutive channels.
-    Channels { from: usize },
+    Channels {
+        from: usize,
+    },
     Twice(Upsample),
 }
 
