@@ -24,7 +24,7 @@ fn shared() -> Option<PathBuf> {
 
 fn load(model: &str, models: Option<PathBuf>) -> Box<dyn Detector> {
     let limits = Limits { min_score: 0.05, nms: 0.65 };
-    let request = Request { model: model.into(), limits };
+    let request = Request { model: model.into(), limits, ..Request::default() };
     let local = Some(Path::new(env!("CARGO_MANIFEST_DIR")).join("models"));
     Registry { named: models, local, ..Registry::default() }.load(&request).unwrap()
 }

@@ -147,6 +147,7 @@ fn plan_of(args: &Args, config: Option<&Config>) -> Result<(CameraPlan, infer::R
             min_score: args.min_score.unwrap_or(model.min_score),
             nms: args.nms.unwrap_or(model.nms),
         },
+        most_lost: model.most_lost,
     };
     Ok((plan, request))
 }

@@ -133,7 +133,7 @@ impl Eyes {
         let load = |defaults: Limits| {
             let min_score = args.min_score.unwrap_or(defaults.min_score);
             let limits = Limits { min_score, nms: args.nms.unwrap_or(defaults.nms) };
-            infer::load(&infer::Request { model: args.model.clone(), limits })
+            infer::load(&infer::Request { model: args.model.clone(), limits, ..infer::Request::default() })
         };
         let for_people = args.coco.is_none() || args.json.is_some() || args.annotate.is_some() || !ops.is_empty();
         Ok(Eyes {

@@ -4,7 +4,7 @@ mod quantize;
 
 use crate::bad_input;
 use crate::infer::registry::{Known, Place, Registry};
-use crate::infer::{Limits, pull};
+use crate::infer::{self, Limits, pull};
 use anyhow::Result;
 use serde::Serialize;
 use std::io::Write;
@@ -114,6 +114,8 @@ fn list(registry: &Registry, json: bool) -> Result<ExitCode> {
         )?;
         writeln!(out, "{:<16} {}", "", row.from)?;
     }
+    let (auto, why) = registry.auto(infer::MOST_LOST);
+    writeln!(out, "{:<16} {auto}: {why}", "auto")?;
     Ok(ExitCode::SUCCESS)
 }
 

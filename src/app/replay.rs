@@ -111,6 +111,7 @@ fn replay_film(
             min_score: args.min_score.unwrap_or(config.model.min_score),
             nms: args.nms.unwrap_or(config.model.nms),
         },
+        most_lost: config.model.most_lost,
     })?;
     let began = start.or(film.recorded()).unwrap_or(WallTime::EPOCH);
     let mut copy = tracks_out(args, &plan, detector.model(), began)?;

@@ -13,6 +13,7 @@ mod tests;
 
 use crate::capture::{SourceConfig, ViewConfig};
 use crate::ids::{CameraId, DeviceId, LineId, RuleId, ZoneId, is_valid_name};
+use crate::infer;
 use crate::pattern::RuleConfig;
 use crate::pipeline::CameraPlan;
 use crate::platform::mqtt::MqttConfig;
@@ -79,11 +80,14 @@ pub struct ModelConfig {
     pub min_score: f32,
     /// 0..1: of two boxes of a class that overlap more (intersection over union), the weaker goes.
     pub nms: f32,
+    /// For `auto`: how many points of average precision (COCO, 0..100) a quantized twin may lose against its float
+    /// model. 0 is the float model; the twins that come with the program lose 1 at the most.
+    pub most_lost: f32,
 }
 
 impl Default for ModelConfig {
     fn default() -> Self {
-        ModelConfig { name: "auto".into(), min_score: 0.3, nms: 0.6 }
+        ModelConfig { name: "auto".into(), min_score: 0.3, nms: 0.6, most_lost: infer::MOST_LOST }
     }
 }
 
@@ -166,6 +170,8 @@ impl Config {
         let fraction = |v: f32| (0.0..=1.0).contains(&v);
         problems.expect(fraction(self.model.min_score), "model.min_score", "expected a number from 0 to 1");
         problems.expect(fraction(self.model.nms), "model.nms", "expected a number from 0 to 1");
+        let points = (0.0..=100.0).contains(&self.model.most_lost);
+        problems.expect(points, "model.most_lost", "expected points of average precision, 0 to 100");
         if let Some(mqtt) = &self.mqtt {
             mqtt.check("mqtt", problems);
         }

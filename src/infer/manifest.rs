@@ -40,6 +40,9 @@ pub struct Manifest {
     /// Of such a model: how it computes what is curved.
     #[serde(default)]
     pub curve: Curve,
+    /// Of an int8 model: points of average precision (COCO, 0..100) below its float twin, as measured.
+    #[serde(default)]
+    pub lost: f32,
     pub classes: Classes,
     pub origin: Origin,
     pub input: Input,
@@ -191,6 +194,7 @@ impl Manifest {
         expect((1..=MAX_MODEL_BYTES).contains(&self.bytes), "bytes", "expected 1 to 512 MiB");
         let is_digest = self.sha256.len() == 64 && self.sha256.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
         expect(is_digest, "sha256", "expected 64 hexadecimal digits, lower case");
+        expect((0.0..=100.0).contains(&self.lost), "lost", "expected 0 to 100 points");
         let twin = self.ranges.as_ref().is_none_or(|file| is_valid_name(file) && !file.starts_with('.'));
         expect(twin, "ranges", "expected the name of a file in the same folder");
         let floats = self.ranges.is_none() || self.quantization == Quantization::Int8;

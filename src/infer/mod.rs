@@ -16,6 +16,7 @@
 //! runtimes: only `tract.rs` knows tract. A second engine, as for int8, is a second `impl Detector` that [`load`]
 //! chooses by the manifest's `quantization`.
 
+pub mod choice;
 mod engine;
 pub mod gate;
 pub mod golden;
@@ -67,11 +68,16 @@ pub struct Request {
     /// `auto`, the name of a model, or a path to its folder or file.
     pub model: String,
     pub limits: Limits,
+    /// For `auto`: points of average precision (COCO, 0..100) that a twin may lose against its float model.
+    pub most_lost: f32,
 }
+
+/// What the int8 twins that come with the program stay within.
+pub const MOST_LOST: f32 = 1.0;
 
 impl Default for Request {
     fn default() -> Self {
-        Request { model: "auto".into(), limits: Limits::default() }
+        Request { model: "auto".into(), limits: Limits::default(), most_lost: MOST_LOST }
     }
 }
 

@@ -7,10 +7,11 @@
 //! | `models/` of the working folder | folders with a `model.toml` |
 //! | the state folder | what `models pull` got |
 //!
-//! `auto` is YOLOX-nano in int8 where its file is, else NanoDet-g. A broken file in the folder the user named is an error; one
+//! `auto` is the twin of YOLOX-nano that is fastest here ([`choice`]) where its file is, else NanoDet-g in int8. A broken file in the folder the user named is an error; one
 //! that was pulled is said to be broken and passed over, since a box left alone should rather see with its second
 //! best model than not at all.
 
+use super::choice;
 use super::engine::Engine;
 use super::manifest::{Golden, Manifest};
 use super::onnx::NetDetector;
@@ -24,7 +25,7 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 /// The manifests in the binary. In this order `models list` shows them.
-static BUILT_IN: [BuiltIn; 5] = [
+static BUILT_IN: [BuiltIn; 6] = [
     BuiltIn {
         manifest: include_str!("../../models/nanodet-g/int8/model.toml"),
         file: Some(include_bytes!("../../models/nanodet-g/int8/nanodet-g.int8")),
@@ -34,6 +35,11 @@ static BUILT_IN: [BuiltIn; 5] = [
     BuiltIn { manifest: include_str!("../../models/nanodet-g/model-320.toml"), file: None, ranges: None },
     BuiltIn {
         manifest: include_str!("../../models/yolox-nano/int8/model.toml"),
+        file: None,
+        ranges: Some(include_str!("../../models/yolox-nano/int8/ranges.json")),
+    },
+    BuiltIn {
+        manifest: include_str!("../../models/yolox-nano/int8/model-exact.toml"),
         file: None,
         ranges: Some(include_str!("../../models/yolox-nano/int8/ranges.json")),
     },
@@ -49,7 +55,7 @@ struct BuiltIn {
 }
 
 /// What `auto` takes first, and what it takes where that is absent.
-const PREFERRED: &str = "yolox-nano-int8";
+const PREFERRED: [&str; 3] = ["yolox-nano-int8", "yolox-nano-int8-exact", "yolox-nano"];
 const ALWAYS_THERE: &str = "nanodet-g-int8";
 
 /// A model and where its file is.
@@ -102,22 +108,61 @@ impl Registry {
 
     /// See [`super::load`].
     pub fn load(&self, request: &Request) -> Result<Box<dyn Detector>> {
-        let Request { model, limits } = request;
+        let Request { model, limits, most_lost } = request;
         if model != "auto" {
             return self.find(model)?.load(*limits);
         }
-        let preferred = self.find(PREFERRED)?;
-        match preferred.place {
-            Place::Absent => {}
-            Place::Pulled(_) => match preferred.load(*limits) {
-                Ok(detector) => return Ok(detector),
-                Err(error) => {
-                    tracing::warn!(error = %format!("{error:#}"), instead = ALWAYS_THERE, "Pulled model is broken.")
-                }
-            },
-            _ => return preferred.load(*limits),
+        match self.preferred(*limits, *most_lost) {
+            Ok(Some(detector)) => return Ok(detector),
+            Ok(None) => {}
+            Err((error, Place::Pulled(_))) => {
+                tracing::warn!(error = %format!("{error:#}"), instead = ALWAYS_THERE, "Pulled model is broken.");
+            }
+            Err((error, _)) => return Err(error),
         }
         self.find(ALWAYS_THERE)?.load(*limits)
+    }
+
+    /// The twin of the preferred model that suits this board, where its file is. With an error, whose it is.
+    fn preferred(&self, limits: Limits, most_lost: f32) -> Result<Option<Box<dyn Detector>>, (anyhow::Error, Place)> {
+        let twins = self.twins(most_lost);
+        let Some(first) = twins.first() else { return Ok(None) };
+        let place = first.place.clone();
+        let key = choice::key(&twins.iter().map(|known| &known.manifest).collect::<Vec<_>>(), most_lost);
+        let load = || {
+            let kept = choice::kept(&self.pulled, &key).map(|kept| kept.chosen);
+            if let Some(known) = twins.iter().find(|known| Some(&known.manifest.name) == kept.as_ref()) {
+                return known.load(limits);
+            }
+            let mut loaded = Vec::new();
+            for known in &twins {
+                loaded.push((known.load(limits)?, known.manifest.lost));
+            }
+            let chosen = choice::measure(&mut loaded, &self.pulled, key)?.map(|choice| choice.chosen);
+            let at = loaded.iter().position(|(detector, _)| Some(detector.model()) == chosen.as_deref());
+            Ok(loaded.swap_remove(at.unwrap_or_default()).0)
+        };
+        load().map(Some).map_err(|error| (error, place))
+    }
+
+    /// The preferred models that are here and lose no more than this.
+    fn twins(&self, most_lost: f32) -> Vec<Known> {
+        let fits = |known: &Known| {
+            let Manifest { name, lost, .. } = &known.manifest;
+            PREFERRED.contains(&name.as_str()) && known.place != Place::Absent && *lost <= most_lost
+        };
+        self.built_in().into_iter().filter(fits).collect()
+    }
+
+    /// What `auto` is here, and why, without loading anything: not known before the first start.
+    pub fn auto(&self, most_lost: f32) -> (String, String) {
+        let twins = self.twins(most_lost);
+        let key = choice::key(&twins.iter().map(|known| &known.manifest).collect::<Vec<_>>(), most_lost);
+        match (twins.is_empty(), choice::kept(&self.pulled, &key)) {
+            (true, _) => (ALWAYS_THERE.into(), "it is in the binary, and YOLOX-nano is not here".into()),
+            (false, Some(choice)) => (choice.chosen.clone(), choice.why()),
+            (false, None) => ("yolox-nano".into(), "its fastest twin will be measured at the first start".into()),
+        }
     }
 
     /// The model of that name, or at that path.

@@ -228,7 +228,7 @@ fn needs_detector(camera: &CameraConfig) -> bool {
 
 fn request(config: &Config) -> Request {
     let limits = Limits { min_score: config.model.min_score, nms: config.model.nms };
-    Request { model: config.model.name.clone(), limits }
+    Request { model: config.model.name.clone(), limits, most_lost: config.model.most_lost }
 }
 
 /// Becomes a new process of the same program with the same arguments. Comes back only if that fails.
