@@ -45,8 +45,8 @@
 //!   bytes on every board.
 //! - Every channel has a bound and an answer to "what if it is full": see [`mailbox`] and [`store`].
 //! - Vendor types die at the door. Only `capture/usb/` names nokhwa and v4l, only `capture/{decode,encode}/` name a codec, only
-//!   `infer/tract.rs` names tract, only `platform/mqtt.rs` names rumqttc.
-//! - No `unsafe`. No shell. No secret in the configuration: secrets are files named there.
+//!   `infer/tract.rs` and `infer/quant/` name tract, only `platform/mqtt.rs` names rumqttc.
+//! - No `unsafe` but in `infer/quant/kernel/`, where each block says why. No shell. No secret in the configuration: secrets are files named there.
 
 #![deny(unsafe_code)]
 

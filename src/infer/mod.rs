@@ -1,8 +1,8 @@
 //! Pixels become detections. [`load`] finds a model by name, checks it, and gives a [`Detector`].
 //!
 //! ```text
-//! Frame -> letterbox -> network -> head -> suppression -> Detections
-//!          pure         tract      pure    pure
+//! Frame -> letterbox -> engine -> head -> suppression -> Detections
+//!          pure        tract, quant  pure    pure
 //! ```
 //!
 //! Before that, a live camera's frame may pass a [`gate`] that asks whether anything has moved since the last look.
@@ -13,8 +13,8 @@
 //! (one frame's time). What is wrong with a file is one sentence that names it.
 //!
 //! Absent on purpose: tracking, more than one thread per network (cameras share the cores better than a matrix product does), batches (latency counts here, and one core's cache is small), and the names of
-//! runtimes: only `tract.rs` knows tract. A second engine, as for int8, is a second `impl Detector` that [`load`]
-//! chooses by the manifest's `quantization`.
+//! runtimes: only `tract.rs` knows tract, and [`quant`], which reads its graphs. [`engine`] is what differs between a
+//! network in floats and one in bytes; [`choice`] says which of a model's twins a board runs.
 
 pub mod choice;
 mod engine;
