@@ -1,42 +1,17 @@
 //! The whole program with network cameras: a real RTSP server that hangs, dies and comes back, a real broker that hears
 //! of it, and a dead camera beside that slows nobody.
 
+mod appliance;
 mod broker;
 mod cli;
 mod rtsp_server;
 
-use broker::{Broker, PATIENCE, Subscriber};
+use appliance::{Appliance, until};
+use broker::Broker;
 use cli::Desk;
 use rtsp_server::Server;
-use rustix::process::{Pid, Signal};
-use std::process::{Child, Stdio};
-use std::time::{Duration, Instant};
-
-/// The appliance, ended with the test.
-struct Appliance(Child);
-
-impl Drop for Appliance {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// How long until the camera is in that state, and what is said of it.
-#[track_caller]
-fn until(subscriber: &Subscriber, camera: &str, state: &str) -> (Duration, String) {
-    let began = Instant::now();
-    let topic = format!("watchpost/s/camera/{camera}/status ");
-    let wanted = format!("\"state\":\"{state}\"");
-    while began.elapsed() < PATIENCE {
-        match subscriber.lines.recv_timeout(PATIENCE) {
-            Ok(line) if line.starts_with(&topic) && line.contains(&wanted) => return (began.elapsed(), line),
-            Ok(_) => {}
-            Err(error) => panic!("{camera} never was {state}: {error}"),
-        }
-    }
-    panic!("{camera} never was {state}");
-}
+use rustix::process::Signal;
+use std::time::Duration;
 
 #[test]
 fn a_network_camera_hangs_dies_and_comes_back_and_a_dead_one_slows_nobody() {
@@ -55,9 +30,7 @@ fn a_network_camera_hangs_dies_and_comes_back_and_a_dead_one_slows_nobody() {
             server.url("closed"),
         ),
     );
-    let log = std::fs::File::create(desk.path("log")).unwrap();
-    let mut command = desk.command("run --config w.toml");
-    let appliance = Appliance(command.stdout(Stdio::null()).stderr(log).spawn().unwrap());
+    let appliance = Appliance::start(&desk);
 
     until(&subscriber, "door", "live");
     server.signal(Signal::STOP);
@@ -81,12 +54,7 @@ fn a_network_camera_hangs_dies_and_comes_back_and_a_dead_one_slows_nobody() {
 
     let yard = broker.retained("watchpost/s/camera/yard/status", |lines| !lines.is_empty());
     assert!(yard[0].contains("\"down\"") && yard[0].contains("cannot connect"), "{yard:?}");
-    rustix::process::kill_process(Pid::from_child(&appliance.0), Signal::TERM).unwrap();
-    let log = || std::fs::read_to_string(desk.path("log")).unwrap();
-    let began = Instant::now();
-    while !log().contains("stop") && began.elapsed() < PATIENCE {
-        std::thread::sleep(Duration::from_millis(100));
-    }
-    assert!(!log().contains("secret") && !log().contains("panicked"), "{}", log());
+    let log = appliance.stop();
+    assert!(log.contains("Camera lost") && !log.contains("secret"), "{log}");
     drop(server);
 }
