@@ -44,9 +44,11 @@
 //! - Nothing that reaches an output iterates a `HashMap`: the same recording and configuration give the same
 //!   bytes on every board.
 //! - Every channel has a bound and an answer to "what if it is full": see [`mailbox`] and [`store`].
-//! - Vendor types die at the door. Only `capture/usb/` names nokhwa and v4l, only `capture/{decode,encode}/` name a codec, only
-//!   `infer/tract.rs` and `infer/quant/` name tract, only `platform/mqtt.rs` names rumqttc.
-//! - No `unsafe` but in `infer/quant/kernel/`, where each block says why. No shell. No secret in the configuration: secrets are files named there.
+//! - Vendor types die at the door. Only `capture/usb/` names nokhwa and v4l, only `capture/rtsp/client.rs` names retina, only
+//!   `capture/http/client.rs` names http-auth, only `capture/{decode,encode}/` name a codec, only `infer/tract.rs` and
+//!   `infer/quant/` name tract, only `platform/mqtt.rs` names rumqttc.
+//! - No `unsafe` but in `infer/quant/kernel/`, where each block says why. No shell. No secret in the configuration:
+//!   secrets are files named there.
 
 #![deny(unsafe_code)]
 

@@ -161,6 +161,12 @@ impl Stopwatch {
     pub fn start() -> Self {
         Stopwatch(Instant::now())
     }
+    /// One that runs for some seconds already.
+    #[cfg(test)]
+    pub fn started_before(span: Span) -> Self {
+        let past = span.to_std().and_then(|span| Instant::now().checked_sub(span));
+        Stopwatch(past.expect("the machine has run for longer"))
+    }
     pub fn elapsed(&self) -> Span {
         Span(i64::try_from(self.0.elapsed().as_micros()).unwrap_or(i64::MAX))
     }

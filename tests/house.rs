@@ -66,9 +66,10 @@ const DOORS: &[(&str, &[&str], &str)] = &[
     ("rust_xlsxwriter", &["report/"], "spreadsheets are written in report/"),
     (
         "ureq",
-        &["infer/pull.rs", "capture/onvif/soap.rs"],
-        "one file downloads and one asks cameras, and only for a verb that the user typed",
+        &["infer/pull.rs", "capture/onvif/soap.rs", "capture/http/client.rs"],
+        "one file downloads, one looks for cameras, and one asks those of the configuration",
     ),
+    ("http_auth", &["capture/http/client.rs"], "logins over HTTP are answered in one file"),
     ("SystemTime::now", &["time.rs"], "only time.rs reads the OS clock"),
     ("Instant::now", &["time.rs"], "only time.rs reads the OS clock"),
     ("Timestamp::now", &["time.rs"], "only time.rs reads the OS clock"),

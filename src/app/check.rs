@@ -63,7 +63,10 @@ fn summary(config: &Config) -> String {
             "  ffmpeg-in, -out, -says   feed and read ffmpeg, for a stream that is not decoded in the program\n",
         );
     }
-    if any(|source| matches!(source, SourceConfig::Rtsp(_) | SourceConfig::Usb(_))) {
+    if any(|source| matches!(source, SourceConfig::Http(_))) {
+        text.push_str("  http                     receives a network camera's pictures\n");
+    }
+    if any(|source| matches!(source, SourceConfig::Rtsp(_) | SourceConfig::Http(_) | SourceConfig::Usb(_))) {
         text.push_str("  knock                    asks whether a camera that was lost is back\n");
     }
     text.push_str("  signals                  waits for SIGTERM and SIGINT\n");

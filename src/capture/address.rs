@@ -22,7 +22,8 @@ impl Address {
     /// # Errors
     /// What is wrong, as a piece of a sentence that begins with the key; it does not repeat a secret.
     pub fn parse(&self, schemes: &[&str]) -> Result<Url, String> {
-        let expected = format!("\"{}://host/path\" expected", schemes.join("://\" or \""));
+        let expected: Vec<_> = schemes.iter().map(|scheme| format!("\"{scheme}://host/path\"")).collect();
+        let expected = format!("{} expected", expected.join(" or "));
         // Not repeated: whatever it is, it may hold a secret.
         let url = Url::parse(self.0.trim()).map_err(|error| format!("is no address ({error}), {expected}"))?;
         if !schemes.contains(&url.scheme()) {

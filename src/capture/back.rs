@@ -92,6 +92,12 @@ impl Door {
                     format!("OPTIONS rtsp://{} RTSP/1.0\r\nCSeq: 1\r\nUser-Agent: watchpost\r\n\r\n", url.host_str()?);
                 Door::network(&url, 554, question)
             }
+            SourceConfig::Http(config) => {
+                let url = config.url.parse(super::http::SCHEMES).ok()?;
+                // A server that expects TLS complains about it, or hangs up: both are answers.
+                let question = format!("HEAD / HTTP/1.0\r\nHost: {}\r\nUser-Agent: watchpost\r\n\r\n", url.host_str()?);
+                Door::network(&url, 80, question)
+            }
             _ => None,
         }
     }

@@ -14,6 +14,7 @@ mod decode;
 mod encode;
 mod file;
 mod folder;
+mod http;
 pub mod onvif;
 pub mod recorded;
 mod rtsp;
@@ -24,6 +25,7 @@ mod view;
 use crate::frame::Frame;
 use crate::problems::Problems;
 use crate::stop::Stop;
+use crate::time::Span;
 use anyhow::{Result, bail};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -37,6 +39,7 @@ pub use decode::{Film, Still, h264, jpeg, open_video, read_picture};
 pub use encode::FilmWriter;
 pub use file::FileConfig;
 pub use folder::{FolderConfig, pictures_in};
+pub use http::HttpConfig;
 pub use recorded::RecordedConfig;
 pub use rtsp::{RtspConfig, Transport};
 pub use usb::UsbConfig;
@@ -50,6 +53,11 @@ pub trait Source: Send {
     fn next_frame(&mut self) -> Result<Option<Frame>>;
     /// For logs and the list of cameras.
     fn describe(&self) -> String;
+    /// How many pictures came since it was opened and could not be given, as far as that can be told: broken ones, and
+    /// those of which a part got lost on the way.
+    fn lost(&self) -> u64 {
+        0
+    }
 }
 
 /// Where a camera's frames come from.
@@ -67,6 +75,8 @@ pub enum SourceConfig {
     Csi(CsiConfig),
     /// A network camera (RTSP).
     Rtsp(RtspConfig),
+    /// A network camera that gives MJPEG or single pictures over HTTP.
+    Http(HttpConfig),
     /// A track log that plays like a camera; nothing is detected, since it was before.
     Recorded(RecordedConfig),
 }
@@ -83,6 +93,7 @@ pub fn open(config: &SourceConfig, stop: &Stop) -> Result<Box<dyn Source>> {
         SourceConfig::Usb(config) => Box::new(usb::UsbSource::open(config, stop)?),
         SourceConfig::Csi(config) => Box::new(csi::CsiSource::open(config, stop)?),
         SourceConfig::Rtsp(config) => Box::new(rtsp::RtspSource::open(config, stop)?),
+        SourceConfig::Http(config) => Box::new(http::HttpSource::open(config, stop)?),
         SourceConfig::Recorded(config) => bail!("{} is a track log and holds no pictures", config.path.display()),
     })
 }
@@ -95,12 +106,20 @@ impl SourceConfig {
             SourceConfig::Usb(config) => config.check(at, problems),
             SourceConfig::Csi(config) => config.check(at, problems),
             SourceConfig::Rtsp(config) => config.check(at, problems),
+            SourceConfig::Http(config) => config.check(at, problems),
             SourceConfig::Recorded(config) => config.check(at, problems),
         }
     }
     /// A camera that shows the same place all the time, not a recording that plays one.
     pub fn is_live(&self) -> bool {
         !matches!(self, SourceConfig::File(_) | SourceConfig::Folder(_) | SourceConfig::Recorded(_))
+    }
+    /// What passes between two pictures where all is well, if that is configured and worth a thought.
+    pub fn pause(&self) -> Span {
+        match self {
+            SourceConfig::Http(config) => config.pause(),
+            _ => Span::ZERO,
+        }
     }
     /// Relative paths start at the folder of the configuration file.
     pub fn resolve_paths(&mut self, folder: &Path) {
@@ -110,6 +129,11 @@ impl SourceConfig {
             SourceConfig::Recorded(config) => config.path = folder.join(&config.path),
             SourceConfig::Rtsp(config) => {
                 if let Some(path) = &mut config.password_file {
+                    *path = folder.join(&path);
+                }
+            }
+            SourceConfig::Http(config) => {
+                for path in [&mut config.password_file, &mut config.ca_file].into_iter().flatten() {
                     *path = folder.join(&path);
                 }
             }
@@ -128,6 +152,7 @@ impl fmt::Display for SourceConfig {
             SourceConfig::Usb(config) => write!(f, "USB camera {}", config.device),
             SourceConfig::Csi(config) => write!(f, "CSI camera {}", config.camera),
             SourceConfig::Rtsp(config) => write!(f, "RTSP camera {}", config.url),
+            SourceConfig::Http(config) => write!(f, "HTTP camera {}", config.url),
             SourceConfig::Recorded(config) => write!(f, "track log {}", config.path.display()),
         }
     }

@@ -260,12 +260,17 @@ pub struct Viewed {
     source: Box<dyn Source>,
     view: View,
     broken: u32,
+    lost: u64,
 }
 
 impl Viewed {
     /// The source itself where there is nothing to change.
     pub fn wrap(source: Box<dyn Source>, config: ViewConfig) -> Box<dyn Source> {
-        if config.is_plain() { source } else { Box::new(Viewed { source, view: View::new(config), broken: 0 }) }
+        if config.is_plain() {
+            source
+        } else {
+            Box::new(Viewed { source, view: View::new(config), broken: 0, lost: 0 })
+        }
     }
 }
 
@@ -280,6 +285,7 @@ impl Source for Viewed {
                 }
                 Err(error) => {
                     self.broken += 1;
+                    self.lost += 1;
                     if self.broken >= MAX_BROKEN {
                         return Err(
                             error.context(format!("{}: {MAX_BROKEN} broken pictures in a row", self.describe()))
@@ -292,5 +298,8 @@ impl Source for Viewed {
 
     fn describe(&self) -> String {
         self.source.describe()
+    }
+    fn lost(&self) -> u64 {
+        self.source.lost() + self.lost
     }
 }

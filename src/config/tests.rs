@@ -48,7 +48,7 @@ fn six_mistakes_are_told_at_once() {
     check(
         text,
         expect![[r#"
-            camera.entrance.source.kind: "film" is unknown, expected one of `file`, `folder`, `usb`, `csi`, `rtsp`, `recorded`
+            camera.entrance.source.kind: "film" is unknown, expected one of `file`, `folder`, `usb`, `csi`, `rtsp`, `http`, `recorded`
             camera.entrance.zone.shelf.polygon: has 2 points, expected at least 3
             camera.exit.rule.linger.min_dwell_s: invalid type: string "long", expected f64
             camera.exit.rule.linger.zone: there is no zone "shelf" at this camera, expected the name of a zone, but this camera has none

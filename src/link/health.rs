@@ -28,7 +28,7 @@ pub struct CameraHealth {
     pub dropped: u64,
     /// Frames in which nothing had moved, so that the network was spared, since the start.
     pub saved: u64,
-    /// Frames that could not be decoded or looked at, since the start.
+    /// Frames that came broken, lost a part on the way, or could not be decoded or looked at, since the start.
     pub failed: u64,
     /// Seconds since the start in which it gave no frames or none that could be used: what was counted lacks them.
     pub blind_s: f64,

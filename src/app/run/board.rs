@@ -4,10 +4,13 @@ use crate::link::topics::CameraState;
 use crate::time::{Span, Stopwatch, WallTime};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// A live camera that has sent nothing for so long is stalled.
+/// A live camera that has sent nothing for so long is stalled, or for a second longer than it pauses.
 const SILENCE: Span = Span::from_millis(2_000);
 
-/// After so long without a frame nothing is known of who was there, as for a pipeline that gets no frames.
+const LATE: Span = Span::from_millis(1_000);
+
+/// After so long without a frame nothing is known of who was there, as for a pipeline that gets no frames; or when two
+/// pictures of a camera that pauses for long are missing.
 const BLIND: Span = Span::from_millis(5_000);
 
 /// As it is published.
@@ -22,6 +25,9 @@ struct Entry {
     status: CameraStatus,
     newest_frame: Stopwatch,
     frames: u64,
+    lost: u64,
+    /// Between two frames where all is well.
+    pause: Span,
     /// Why what is in its pictures is not what it should be, told by the lane.
     trouble: Option<&'static str>,
     /// When [`Board::look`] last added to `blind`, and the time in which nothing could be seen.
@@ -45,14 +51,16 @@ impl Board {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Gives the new camera's index.
-    pub fn add(&self, state: CameraState, reason: &str) -> usize {
+    /// Gives the new camera's index. `pause` passes between its frames where all is well.
+    pub fn add(&self, state: CameraState, reason: &str, pause: Span) -> usize {
         let status = CameraStatus { state, reason: reason.into(), since: WallTime::now() };
         let mut entries = self.lock();
         entries.push(Entry {
             status,
             newest_frame: Stopwatch::start(),
             frames: 0,
+            lost: 0,
+            pause,
             trouble: None,
             looked: Stopwatch::start(),
             blind: Span::ZERO,
@@ -69,6 +77,16 @@ impl Board {
         entry.frames += 1;
         entry.over = false;
         entry.came();
+    }
+
+    /// Frames were lost on the way from the camera.
+    pub fn lost(&self, camera: usize, frames: u64) {
+        self.lock()[camera].lost += frames;
+    }
+
+    /// How many of them since the start.
+    pub fn lost_in_all(&self, camera: usize) -> u64 {
+        self.lock()[camera].lost
     }
 
     /// What the newest picture itself tells.
@@ -112,7 +130,8 @@ impl Board {
 
     /// Nothing has come for so long that what was seen last says nothing about now.
     pub fn is_silent(&self, camera: usize) -> bool {
-        self.lock()[camera].newest_frame.elapsed() > BLIND
+        let entry = &self.lock()[camera];
+        entry.newest_frame.elapsed() > BLIND.max(entry.pause + entry.pause + LATE)
     }
 
     /// The state to publish, how many frames have come since the start, and for how long since then nothing could be
@@ -120,10 +139,11 @@ impl Board {
     pub fn look(&self, camera: usize) -> (CameraStatus, u64, Span) {
         let entry = &mut self.lock()[camera];
         let sees = matches!(entry.status.state, CameraState::Live | CameraState::Blind);
-        if sees && entry.newest_frame.elapsed() > SILENCE {
-            entry.change(CameraState::Stalled, "no frame for 2 s");
+        let silence = SILENCE.max(entry.pause + LATE);
+        if sees && entry.newest_frame.elapsed() > silence {
+            entry.change(CameraState::Stalled, &format!("no frame for {:.0} s", silence.secs_f64()));
             // It is known only now.
-            entry.blind = entry.blind + SILENCE;
+            entry.blind = entry.blind + silence;
         }
         let since_last = entry.looked.elapsed();
         entry.looked = Stopwatch::start();
@@ -161,7 +181,10 @@ mod tests {
     #[test]
     fn frames_that_are_refused_are_told_to_the_capture_once() {
         let board = Board::new();
-        let (door, till) = (board.add(CameraState::Down, "starting"), board.add(CameraState::Down, "starting"));
+        let (door, till) = (
+            board.add(CameraState::Down, "starting", Span::ZERO),
+            board.add(CameraState::Down, "starting", Span::ZERO),
+        );
         board.refuse(door, "30 frames in a row".into());
         assert_eq!(board.take_refusal(till), None);
         assert_eq!(board.take_refusal(door).as_deref(), Some("30 frames in a row"));
@@ -169,9 +192,38 @@ mod tests {
     }
 
     #[test]
+    fn a_camera_that_pauses_for_long_is_not_stalled_between_two_pictures() {
+        let board = Board::new();
+        let [slow, usual] = [5_000, 500].map(|ms| board.add(CameraState::Down, "starting", Span::from_millis(ms)));
+        let ago = |ms| Stopwatch::started_before(Span::from_millis(ms));
+        let check = |camera: usize, ms, expected: (CameraState, &str), silent| {
+            board.frame(camera);
+            board.lock()[camera].newest_frame = ago(ms);
+            let (status, ..) = board.look(camera);
+            assert_eq!((status.state, status.reason.as_str()), expected, "camera {camera} after {ms} ms");
+            assert_eq!(board.is_silent(camera), silent, "camera {camera} after {ms} ms");
+        };
+        check(usual, 1_900, (CameraState::Live, ""), false);
+        check(usual, 2_100, (CameraState::Stalled, "no frame for 2 s"), false);
+        check(usual, 5_100, (CameraState::Stalled, "no frame for 2 s"), true);
+        check(slow, 5_900, (CameraState::Live, ""), false);
+        check(slow, 6_100, (CameraState::Stalled, "no frame for 6 s"), false);
+        check(slow, 11_100, (CameraState::Stalled, "no frame for 6 s"), true);
+    }
+
+    #[test]
+    fn what_was_lost_on_the_way_is_counted() {
+        let board = Board::new();
+        let door = board.add(CameraState::Down, "starting", Span::ZERO);
+        board.lost(door, 2);
+        board.lost(door, 1);
+        assert_eq!(board.lost_in_all(door), 3);
+    }
+
+    #[test]
     fn a_camera_comes_goes_and_comes_back() {
         let board = Board::new();
-        let door = board.add(CameraState::Down, "starting");
+        let door = board.add(CameraState::Down, "starting", Span::ZERO);
         board.frame(door);
         assert_eq!(board.look(door).0.state, CameraState::Live);
         board.down(door, "unplugged");

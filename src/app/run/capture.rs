@@ -77,8 +77,11 @@ impl Capture {
         let opened = clock.elapsed();
         let shortest = Span::from_secs_f64(self.config.max_fps.map_or(0.0, |fps| 1.0 / fps));
         let mut due = MediaTime::ZERO;
+        let mut lost = 0;
         while let Some(mut frame) = source.next_frame()? {
             backoff.reset();
+            let lost_before = std::mem::replace(&mut lost, source.lost());
+            self.board.lost(self.index, lost - lost_before);
             if let Some(reason) = self.board.take_refusal(self.index) {
                 bail!("{}: {reason}", source.describe());
             }

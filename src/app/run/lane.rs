@@ -169,7 +169,8 @@ impl Lane {
             camera.publish(&self.topics, &self.outlet);
             let (status, came, blind) = self.board.look(*index);
             let (processed, dropped) = (camera.processed, self.mail.dropped(*index));
-            let frames = Frames { came, processed, dropped, saved: camera.saved, failed: camera.failed, blind };
+            let failed = camera.failed + self.board.lost_in_all(*index);
+            let frames = Frames { came, processed, dropped, saved: camera.saved, failed, blind };
             cameras.push((camera.id.clone(), status, frames));
         }
         if !self.store.write(Batch::default())?.is_empty() {

@@ -194,7 +194,7 @@ impl Appliance {
         let lately = self.lane.store.minutes(yesterday)?;
         let (state, reason) =
             if config.enabled { (CameraState::Down, "starting") } else { (CameraState::Disabled, "by configuration") };
-        let index = self.lane.board.add(state, reason);
+        let index = self.lane.board.add(state, reason, config.source.pause());
         self.lane.mail.add();
         let mut camera = Watched::new(plan, config.sight(name), &earlier, &lately, self.started);
         camera.gate = config.motion_gate.unwrap_or(config.source.is_live()).then(Gate::default);

@@ -225,6 +225,9 @@ impl Source for UsbSource {
         };
         format!("{}{kind} ({}, {})", self.camera.name, self.device, self.node.display())
     }
+    fn lost(&self) -> u64 {
+        self.broken.1
+    }
 }
 
 /// Film time from the stamps of the driver, which do not tremble as our own reading of the clock does.
