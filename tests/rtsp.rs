@@ -6,6 +6,7 @@ use rtsp_server::Server;
 use rustix::process::Signal;
 use std::time::{Duration, Instant};
 use watchpost::capture::{self, Address, Refused, RtspConfig, Source, SourceConfig, Transport, Wake};
+use watchpost::frame::Frame;
 use watchpost::stop::Stop;
 use watchpost::time::Span;
 
@@ -31,14 +32,21 @@ fn failure(config: RtspConfig) -> anyhow::Error {
     }
 }
 
+/// A white ball on black. A decoder that gives nothing, or makes up what it did not get, gives grey.
+#[track_caller]
+fn shows_a_ball(frame: &Frame) {
+    let rgb = frame.picture.to_rgb().unwrap();
+    let count = |is: fn(u8) -> bool| rgb.pixels().filter(|p| is(p.0[0])).count();
+    let (white, grey) = (count(|luma| luma > 200), count(|luma| (60..200).contains(&luma)));
+    assert!(white > 0 && grey < 1000, "picture {}: {white} white and {grey} grey pixels", frame.index);
+}
+
 #[track_caller]
 fn plays(mut source: Box<dyn Source>) {
     let frames: Vec<_> = (0..20).map(|_| source.next_frame().unwrap().unwrap()).collect();
     assert!(frames.iter().all(|frame| frame.picture.size() == (320, 240)));
     assert!(frames.is_sorted_by(|a, b| a.at < b.at && a.index < b.index));
-    // A ball on black: a decoder that gives nothing gives one colour.
-    let rgb = frames[19].picture.to_rgb().unwrap();
-    assert!(rgb.pixels().any(|p| p.0[0] > 200) && rgb.pixels().any(|p| p.0[0] < 50));
+    frames.iter().for_each(shows_a_ball);
     let seconds = (frames[19].at - frames[0].at).secs_f64();
     assert!((0.8..2.0).contains(&seconds), "19 frames at 15 fps took {seconds} s");
 }
@@ -48,6 +56,23 @@ fn h264_plays_over_tcp_and_udp() {
     let Some(server) = Server::start() else { return };
     plays(open(config(&server.url("h264"))).unwrap());
     plays(open(RtspConfig { transport: Transport::Udp, ..config(&server.url("h264")) }).unwrap());
+}
+
+#[test]
+fn over_udp_pictures_go_on_where_packets_get_lost_and_the_loss_is_counted() {
+    let Some(server) = Server::start() else { return };
+    for path in ["lossy", "lossy265"] {
+        let udp = |path: &str| open(RtspConfig { transport: Transport::Udp, ..config(&server.url(path)) }).unwrap();
+        let mut source = udp(path);
+        let frames: Vec<_> = (0..60).map(|_| source.next_frame().unwrap().unwrap()).collect();
+        // A fortieth of the packets takes the rest of a second with it now and then, not the camera.
+        let (newest, lost) = (frames[59].index, source.lost());
+        println!("{path}: of {} access units that came {lost} were lost", newest + 1);
+        // What waited while a child started was passed over, not lost.
+        assert!(newest > 60 && newest < 600 && lost > 0 && lost + 10 >= newest - 59, "{path}: {newest}, {lost}");
+        assert!(frames.is_sorted_by(|a, b| a.at < b.at && a.index < b.index), "{path}");
+        frames.iter().for_each(shows_a_ball);
+    }
 }
 
 #[test]
@@ -72,6 +97,10 @@ fn keyframes_alone_are_one_of_fifteen() {
     let mut source = open(RtspConfig { keyframes_only: true, ..config(&server.url("h264")) }).unwrap();
     let index: Vec<_> = (0..3).map(|_| source.next_frame().unwrap().unwrap().index).collect();
     assert!(index[2] - index[1] == 15 && index[1] - index[0] == 15, "{index:?}");
+    // One IDR picture, and CRA pictures after that.
+    let mut source = open(RtspConfig { keyframes_only: true, ..config(&server.url("h265")) }).unwrap();
+    let index: Vec<_> = (0..3).map(|_| source.next_frame().unwrap().unwrap().index).collect();
+    assert!(index[1] > index[0] && index.iter().all(|index| index % 15 == 0), "{index:?}");
 }
 
 #[test]

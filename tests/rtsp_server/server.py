@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """An RTSP camera for tests, on 127.0.0.1. Streams: /h264 /h265 /jpeg, /changing (320x240, after 1.5 s
-640x480) and /closed (user "me", password "secret").
+640x480), /lossy and /lossy265 (small packets, of which one in forty never leaves) and /closed (user "me",
+password "secret").
 
     server.py PORT      0: any; prints the port when it listens
 """
@@ -43,6 +44,19 @@ def grow(_factory, media):
     GLib.timeout_add(1500, lambda: size.set_property("caps", larger))
 
 
+def lose(_factory, media):
+    passed = 0
+
+    def probe(_pad, _info):
+        nonlocal passed
+        passed += 1
+        return Gst.PadProbeReturn.DROP if passed % 40 == 0 else Gst.PadProbeReturn.OK
+
+    # Behind what numbers the packets, so that a gap is seen.
+    kinds = Gst.PadProbeType.BUFFER | Gst.PadProbeType.BUFFER_LIST
+    media.get_element().get_by_name("pay0").get_static_pad("src").add_probe(kinds, probe)
+
+
 def mount(path, launch, roles, configure=None):
     factory = GstRtspServer.RTSPMediaFactory()
     factory.set_launch("( " + launch + " )")
@@ -62,6 +76,9 @@ mount("/h264", H264, ["guest", "me"])
 mount("/h265", H265, ["guest", "me"])
 mount("/jpeg", JPEG, ["guest", "me"])
 mount("/changing", CHANGING, ["guest", "me"], grow)
+SMALL = " mtu=300"
+mount("/lossy", H264 + SMALL, ["guest", "me"], lose)
+mount("/lossy265", H265 + SMALL, ["guest", "me"], lose)
 mount("/closed", H264, ["me"])
 server.attach(None)
 print(server.get_bound_port(), flush=True)

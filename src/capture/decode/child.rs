@@ -37,7 +37,8 @@ impl ChildDecoder {
         let mut command = Command::new("ffmpeg");
         command
             .args(["-hide_banner", "-nostats", "-loglevel", "error"])
-            .args(["-fflags", "+nobuffer", "-flags", "low_delay", "-probesize", "4096", "-analyzeduration", "0"])
+            // Not with nobuffer: it forgets what it looked at to learn the size, which is the first keyframe.
+            .args(["-flags", "low_delay", "-probesize", "4096", "-analyzeduration", "0"])
             .args(["-f", format, "-i", "pipe:0", found.pass_through, "passthrough"])
             .args(["-pix_fmt", "yuv420p", "-strict", "-1", "-f", "yuv4mpegpipe", "pipe:1"]);
         ChildDecoder::start_as(command)
@@ -101,6 +102,19 @@ impl ChildDecoder {
             Err(TrySendError::Full(_)) => Ok(false),
             Err(TrySendError::Disconnected(_)) => Err(self.ended(anyhow!("ffmpeg has ended"))),
         }
+    }
+
+    /// The newest picture that is decoded, as [`ChildDecoder::ready`]. Older ones are passed over: those that came to wait
+    /// while the child started would wait for ever, one access unit in and one picture out.
+    ///
+    /// # Errors
+    /// It has ended.
+    pub fn newest(&mut self) -> Result<Option<(i64, Yuv420)>> {
+        let mut newest = None;
+        while let Some(picture) = self.ready()? {
+            newest = Some(picture);
+        }
+        Ok(newest)
     }
 
     /// The next picture and the stamp of its access unit, if one is decoded.

@@ -7,6 +7,7 @@
 use super::queue::{AccessUnit, AccessUnits, Codec};
 use super::redirect;
 use super::timeline::Timeline;
+use super::video::is_open_entry;
 use crate::capture::Refused;
 use crate::capture::address::{Login, host};
 use crate::time::{MediaTime, Span, Stopwatch, WallTime};
@@ -16,7 +17,7 @@ use retina::client::{
     Credentials, Demuxed, PlayOptions, Session, SessionGroup, SessionIdPolicy, SessionOptions, SetupOptions,
     TcpTransportOptions, Transport, UdpTransportOptions, UnknownRtcpSsrcPolicy,
 };
-use retina::codec::{CodecItem, FrameFormat};
+use retina::codec::{CodecItem, FrameFormat, ParametersRef};
 use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
@@ -149,6 +150,7 @@ async fn play_on(mut session: Demuxed, wish: &Wish, units: &AccessUnits, codec: 
     let mut timeline = Timeline::default();
     let mut silent = Stopwatch::start();
     let mut index = 0;
+    let mut follows_loss = false;
     while !units.is_closed() {
         let item = match tokio::time::timeout(LOOK, session.next()).await {
             Ok(Some(item)) => item.map_err(|error| sentence(&error, "its stream", wish.login.is_some()))?,
@@ -165,10 +167,21 @@ async fn play_on(mut session: Demuxed, wish: &Wish, units: &AccessUnits, codec: 
         silent = Stopwatch::start();
         let arrived = MediaTime::ZERO + clock.elapsed();
         let at = timeline.place(Span::from_secs_f64(frame.timestamp().elapsed_secs()), arrived);
-        let is_keyframe = frame.is_random_access_point() || codec == Codec::Jpeg;
+        let mut is_keyframe = frame.is_random_access_point() || codec == Codec::Jpeg;
+        follows_loss |= frame.loss() > 0;
+        let stream = frame.stream_id();
+        let mut data = frame.into_data();
+        if codec == Codec::H265 && !is_keyframe && is_open_entry(&data) {
+            is_keyframe = true;
+            // As retina does it with those that it takes for keyframes.
+            if let Some(ParametersRef::Video(known)) = session.streams().get(stream).and_then(|s| s.parameters()) {
+                data = [known.extra_data(), &data].concat();
+            }
+        }
         if is_keyframe || !wish.keyframes_only {
             let taken = WallTime::now() + (at - arrived);
-            units.push(AccessUnit { index, at, arrived, taken, is_keyframe, data: frame.into_data() });
+            units.push(AccessUnit { index, at, arrived, taken, is_keyframe, follows_loss, data });
+            follows_loss = false;
         }
         index += 1;
     }

@@ -75,6 +75,7 @@ pub struct RtspSource {
     since_picture: Stopwatch,
     newest: Option<MediaTime>,
     has_told_of_drops: bool,
+    has_told_of_loss: bool,
 }
 
 impl RtspSource {
@@ -99,6 +100,7 @@ impl RtspSource {
             since_picture: Stopwatch::start(),
             newest: None,
             has_told_of_drops: false,
+            has_told_of_loss: false,
         };
         client::spawn(wish, units)?;
         let clock = Stopwatch::start();
@@ -121,6 +123,10 @@ impl RtspSource {
         if !self.has_told_of_drops && self.units.dropped() > 0 {
             self.has_told_of_drops = true;
             tracing::warn!(source = self.name, "Decoding is slower than the camera sends; skipping to keyframes.");
+        }
+        if !self.has_told_of_loss && self.units.lost() > 0 {
+            self.has_told_of_loss = true;
+            tracing::warn!(source = self.name, "Parts of the stream get lost on the way; skipping to keyframes.");
         }
     }
 }
@@ -155,6 +161,9 @@ impl Source for RtspSource {
     }
     fn describe(&self) -> String {
         format!("{}, {}", self.name, self.codec)
+    }
+    fn lost(&self) -> u64 {
+        self.units.lost() + self.video.lost()
     }
 }
 

@@ -1,5 +1,6 @@
 //! Access units on their way from the network to the decoder. Bounded; decoding that is slower than the camera does not
-//! lag behind it but skips to a keyframe, and what is skipped is counted.
+//! lag behind it but skips to a keyframe, and what is skipped is counted. So it is where a part got lost on the way: some
+//! decoders make grey smears of what refers to it, which look like somebody before the lens.
 
 use crate::time::{MediaTime, Span, WallTime};
 use anyhow::{Error, Result};
@@ -43,6 +44,8 @@ pub struct AccessUnit {
     pub taken: WallTime,
     /// Can be decoded without those before.
     pub is_keyframe: bool,
+    /// Something before it did not arrive.
+    pub follows_loss: bool,
     pub data: Vec<u8>,
 }
 
@@ -66,8 +69,16 @@ struct Inner {
     failed: Option<Error>,
     has_ended: bool,
     nobody_listens: bool,
-    skips: bool,
+    /// Until the next keyframe.
+    skips: Option<Why>,
     dropped: u64,
+    lost: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Why {
+    Slow,
+    Loss,
 }
 
 impl AccessUnits {
@@ -113,6 +124,11 @@ impl AccessUnits {
         self.lock().dropped
     }
 
+    /// Access units that did not arrive whole (one for each gap), and those that came and refer to one of them.
+    pub fn lost(&self) -> u64 {
+        self.lock().lost
+    }
+
     /// Waits for the camera to play, at most so long. `None`: it does not yet.
     ///
     /// # Errors
@@ -154,14 +170,22 @@ impl Inner {
             self.units.clear();
         }
         if unit.is_keyframe {
-            self.skips = false;
+            self.skips = None;
         }
-        if self.skips || self.units.len() >= MOST {
-            self.skips = true;
-            self.dropped += 1;
-            return;
+        if unit.follows_loss {
+            self.lost += 1;
+            if !unit.is_keyframe {
+                self.skips = Some(Why::Loss);
+            }
         }
-        self.units.push_back(unit);
+        if self.units.len() >= MOST {
+            self.skips.get_or_insert(Why::Slow);
+        }
+        match self.skips {
+            None => self.units.push_back(unit),
+            Some(Why::Slow) => self.dropped += 1,
+            Some(Why::Loss) => self.lost += 1,
+        }
     }
 }
 
@@ -171,7 +195,15 @@ mod tests {
 
     fn unit(index: u64, is_keyframe: bool, at_ms: i64) -> AccessUnit {
         let arrived = MediaTime::from_micros(at_ms * 1000);
-        AccessUnit { index, at: arrived, arrived, taken: WallTime::EPOCH, is_keyframe, data: Vec::new() }
+        AccessUnit {
+            index,
+            at: arrived,
+            arrived,
+            taken: WallTime::EPOCH,
+            is_keyframe,
+            follows_loss: false,
+            data: Vec::new(),
+        }
     }
 
     fn drain(queue: &AccessUnits) -> Vec<u64> {
@@ -211,6 +243,20 @@ mod tests {
         queue.push(unit(11, false, 1100));
         queue.push(unit(12, true, 1200));
         assert_eq!((drain(&queue), queue.dropped()), (vec![11, 12], 10));
+    }
+
+    #[test]
+    fn what_refers_to_a_lost_picture_is_not_shown() {
+        let queue = AccessUnits::default();
+        let after = |index, is_keyframe| AccessUnit { follows_loss: true, ..unit(index, is_keyframe, 10) };
+        (0..3).for_each(|index| queue.push(unit(index, index == 0, 10)));
+        queue.push(after(3, false));
+        queue.push(unit(4, false, 10));
+        assert_eq!((drain(&queue), queue.lost(), queue.dropped()), (vec![0, 1, 2], 3, 0));
+        queue.push(unit(5, true, 10));
+        queue.push(unit(6, false, 10));
+        queue.push(after(7, true));
+        assert_eq!((drain(&queue), queue.lost(), queue.dropped()), (vec![5, 6, 7], 4, 0));
     }
 
     #[test]

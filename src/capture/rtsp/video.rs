@@ -27,10 +27,17 @@ pub struct Video {
     inside: BTreeMap<i64, (u64, WallTime)>,
     /// After a loss, until the next keyframe.
     waits: bool,
+    /// In a row, and in all those that came of this stream.
     broken: u32,
+    lost: u64,
 }
 
 impl Video {
+    /// Access units that were broken, or refer to one that was.
+    pub fn lost(&self) -> u64 {
+        self.lost
+    }
+
     /// `None`: it needs more, or this one is lost.
     ///
     /// # Errors
@@ -45,6 +52,7 @@ impl Video {
                     self.waits = false;
                 }
                 if self.waits {
+                    self.lost += 1;
                     return Ok(None);
                 }
                 if self.child.is_some() {
@@ -60,6 +68,7 @@ impl Video {
             }
             Err(error) => {
                 self.broken += 1;
+                self.lost += 1;
                 self.waits = true;
                 if self.broken >= MAX_BROKEN {
                     return Err(error.context(format!("{} broken pictures in a row", self.broken)));
@@ -114,7 +123,7 @@ impl Video {
     fn by_child(&mut self, unit: AccessUnit) -> Result<Option<Frame>> {
         let Some(child) = &mut self.child else { return Ok(None) };
         let (stamp, known) = (unit.at.micros(), (unit.index, unit.taken));
-        let (is_in, out) = match child.put(unit.data, stamp).and_then(|is_in| Ok((is_in, child.ready()?))) {
+        let (is_in, out) = match child.put(unit.data, stamp).and_then(|is_in| Ok((is_in, child.newest()?))) {
             Ok(done) => done,
             Err(error) => {
                 // A new one begins with the next keyframe.
@@ -137,9 +146,19 @@ impl Video {
     }
 
     fn comes_out(&mut self, at: i64, picture: Yuv420) -> Option<Frame> {
+        // Those before it were passed over.
+        self.inside = self.inside.split_off(&at);
         let (index, taken) = self.inside.remove(&at)?;
         Some(Frame { index, at: MediaTime::from_micros(at), taken, picture: Picture::Yuv420(Arc::new(picture)) })
     }
+}
+
+/// Whether an H.265 access unit is a picture to begin with (IDR, CRA or BLA). Many cameras send one IDR at the beginning
+/// and CRA pictures after that.
+pub fn is_open_entry(annex_b: &[u8]) -> bool {
+    let mut kinds = nal_units(annex_b).filter_map(|nal| nal.first().map(|header| header >> 1 & 0x3f));
+    // All slices of a picture are of one kind.
+    kinds.find(|kind| *kind < 32).is_some_and(|kind| (16..=23).contains(&kind))
 }
 
 /// Annex B: what stands between start codes.
@@ -162,5 +181,14 @@ mod tests {
         let found: Vec<&[u8]> = nal_units(&[0, 0, 0, 1, 0x67, 5, 0, 0, 0, 1, 0x68, 0, 0, 1, 0x65, 9]).collect();
         assert_eq!(found, [&[0x67, 5][..], &[0x68], &[0x65, 9]]);
         assert_eq!(nal_units(&[1, 2]).count(), 0);
+    }
+
+    #[test]
+    fn a_cra_picture_is_one_to_begin_with() {
+        // Delimiter (35) and CRA (21); IDR (19); a trailing picture (1); nothing but parameters (33).
+        assert!(is_open_entry(&[0, 0, 1, 35 << 1, 1, 0x50, 0, 0, 1, 21 << 1, 1, 9]));
+        assert!(is_open_entry(&[0, 0, 0, 1, 19 << 1, 1, 9]));
+        assert!(!is_open_entry(&[0, 0, 1, 1 << 1, 1, 9]));
+        assert!(!is_open_entry(&[0, 0, 1, 33 << 1, 1, 9]) && !is_open_entry(&[]));
     }
 }
