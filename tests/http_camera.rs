@@ -8,6 +8,7 @@ use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
+use watchpost::backoff::Backoff;
 use watchpost::capture::{self, HttpConfig, Source, SourceConfig, Wake};
 use watchpost::frame::{Frame, Picture};
 use watchpost::stop::Stop;
@@ -176,6 +177,31 @@ fn silence_and_rubbish_are_an_outage_after_5_s() {
         scope.spawn(|| check("drip", "no picture for 5 s"));
         scope.spawn(|| check("broken", "no whole picture for 5 s, but 2"));
     });
+}
+
+#[test]
+fn a_camera_that_comes_up_ten_minutes_after_the_box_is_found_within_2_s() {
+    // Ten minutes of tries that find nobody, and the pause after that.
+    let (mut backoff, mut passed) = (Backoff::default(), Span::ZERO);
+    while passed < Span::from_secs_f64(600.0) {
+        passed = passed + backoff.wait();
+    }
+    let pause = backoff.wait();
+    assert!(pause >= Span::from_secs_f64(45.0), "{pause:?}");
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let config = config(&format!("http://127.0.0.1:{port}/video"));
+    assert!(open(config.clone()).is_err());
+    let waiter = {
+        let source = SourceConfig::Http(config.clone());
+        std::thread::spawn(move || capture::wait_until_back(&source, pause, &Stop::new()))
+    };
+    std::thread::sleep(Duration::from_millis(1_500));
+    assert!(!waiter.is_finished(), "nobody is there yet");
+    let up = Instant::now();
+    let _server = Server::at(port, |_, out| stream(out, &cli::jpeg(160, 96)));
+    assert_eq!(waiter.join().unwrap(), Wake::Back);
+    assert!(open(config).unwrap().next_frame().unwrap().is_some());
+    assert!(up.elapsed() < Duration::from_secs(2), "{:?}", up.elapsed());
 }
 
 #[test]

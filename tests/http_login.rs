@@ -88,7 +88,7 @@ fn what_is_not_there_is_told_in_words() {
     check(&server.url("huge"), "more than 8 MB");
     check(&server.url("nonsense"), "does not speak HTTP");
     check("http://127.0.0.1:1/x", "cannot connect: Connection refused");
-    check("http://no-such-host.invalid/x", "its name is not known");
+    check("http://no-such-host.invalid/x", "HTTP camera no-such-host.invalid: its host name cannot be found (");
 }
 
 #[test]

@@ -77,8 +77,12 @@ fn an_http_camera_hangs_dies_and_comes_back_and_a_dead_one_slows_nobody() {
     let (desk, mode, dead) = (Desk::new(), Arc::new(AtomicU8::new(PLAYS)), broker::free_port());
     let server = Server::start(camera(mode.clone()));
     let port = server.port;
-    let yard = format!("[camera.yard]\nsource = {{ kind = \"http\", url = \"http://127.0.0.1:{dead}/x\" }}\n");
-    put_config(&desk, &broker, &format!("{}{yard}", door(port)));
+    let other = |name: &str, kind: &str, host: &str| {
+        format!("[camera.{name}]\nsource = {{ kind = \"{kind}\", url = \"{kind}://{host}/x\" }}\n")
+    };
+    let yard = other("yard", "http", &format!("127.0.0.1:{dead}"));
+    let unknown = other("roof", "http", "no-such-host.invalid") + &other("attic", "rtsp", "no-such-host.invalid");
+    put_config(&desk, &broker, &format!("{}{yard}{unknown}", door(port)));
     let appliance = Appliance::start(&desk);
 
     until(&subscriber, "door", "live");
@@ -104,7 +108,16 @@ fn an_http_camera_hangs_dies_and_comes_back_and_a_dead_one_slows_nobody() {
 
     let yard = broker.retained("watchpost/s/camera/yard/status", |lines| !lines.is_empty());
     assert!(yard[0].contains("\"down\"") && yard[0].contains("cannot connect: Connection refused"), "{yard:?}");
+    for name in ["roof", "attic"] {
+        let status = broker.retained(&format!("watchpost/s/camera/{name}/status"), |lines| !lines.is_empty());
+        let expected = "camera no-such-host.invalid: its host name cannot be found (";
+        assert!(status[0].contains("\"down\"") && status[0].contains(expected), "{status:?}");
+    }
     let log = appliance.stop();
+    for name in ["roof", "attic"] {
+        let tries = log.lines().filter(|line| line.contains("Camera lost") && line.contains(&format!("{name:?}")));
+        assert!(tries.count() >= 4, "{name} is tried again and again: {log}");
+    }
     assert!(log.contains("Camera lost") && !log.contains("secret") && !log.contains("key-17"), "{log}");
 }
 

@@ -131,7 +131,7 @@ fn what_is_not_there_is_told_in_words() {
     };
     check(&server.url("none"), "no such stream (404)");
     check("rtsp://127.0.0.1:1/x", "cannot connect");
-    check("rtsp://no-such-host.invalid/x", "cannot connect");
+    check("rtsp://no-such-host.invalid/x", "RTSP camera no-such-host.invalid: its host name cannot be found (");
 }
 
 #[test]

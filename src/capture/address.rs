@@ -74,6 +74,12 @@ pub fn host(url: &Url) -> String {
     url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
+/// A sentence for what the operating system says when it cannot find a host name; `None`: it says something else.
+pub fn unknown_host(said: &str) -> Option<String> {
+    let (_, why) = said.split_once("failed to lookup address information")?;
+    Some(format!("its host name cannot be found ({})", why.trim_start_matches([':', ' '])))
+}
+
 /// Who we are at a camera.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Login {
@@ -128,6 +134,14 @@ mod tests {
         }
         let address = Address::new("rtsp://10.0.0.7/user=admin_password=secret?pwd=secret");
         assert_eq!(format!("{address} {address:?}"), "10.0.0.7 Address(10.0.0.7)");
+    }
+
+    #[test]
+    fn a_host_that_is_not_known_is_told_in_words() {
+        let said = std::net::ToSocketAddrs::to_socket_addrs(&("no-such-host.invalid", 80)).err().unwrap().to_string();
+        let told = unknown_host(&said).unwrap();
+        assert!(told.starts_with("its host name cannot be found (") && !told.contains("lookup"), "{told}");
+        assert_eq!(unknown_host("Connection refused (os error 111)"), None);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! always checked. Absent: proxies, since cameras are near, and cookies.
 
 use crate::capture::Refused;
-use crate::capture::address::{Login, host};
+use crate::capture::address::{Login, host, unknown_host};
 use anyhow::{Context as _, Error, Result, anyhow, bail};
 use http_auth::{PasswordClient, PasswordParams};
 use rustls::pki_types::{CertificateDer, pem::PemObject as _};
@@ -243,8 +243,10 @@ fn certificates(path: &Path) -> Result<Vec<Certificate<'static>>> {
 /// Without the address, which may hold a secret.
 fn sentence(error: &ureq::Error) -> Error {
     match error {
-        ureq::Error::HostNotFound => anyhow!("its name is not known"),
-        ureq::Error::Timeout(ureq::Timeout::Resolve) => anyhow!("its name is not known: no answer to the question"),
+        ureq::Error::HostNotFound => anyhow!("its host name cannot be found"),
+        ureq::Error::Timeout(ureq::Timeout::Resolve) => {
+            anyhow!("its host name cannot be found: no answer to the question")
+        }
         ureq::Error::Timeout(ureq::Timeout::Connect) => anyhow!("cannot connect: no answer for {} s", WITHIN.as_secs()),
         ureq::Error::Timeout(_) => anyhow!("no answer for {} s", WITHIN.as_secs()),
         ureq::Error::ConnectionFailed => anyhow!("cannot connect"),
@@ -253,7 +255,6 @@ fn sentence(error: &ureq::Error) -> Error {
         ureq::Error::Rustls(said) => no_trust(&said.to_string()),
         ureq::Error::Io(said) => match said.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
             Some(said) => no_trust(&said.to_string()),
-            None if said.to_string().contains("lookup address") => anyhow!("its name is not known ({said})"),
             None if matches!(
                 said.kind(),
                 ErrorKind::ConnectionRefused | ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable
@@ -261,7 +262,7 @@ fn sentence(error: &ureq::Error) -> Error {
             {
                 anyhow!("cannot connect: {said}")
             }
-            None => anyhow!("the connection broke: {said}"),
+            None => anyhow!(unknown_host(&said.to_string()).unwrap_or_else(|| format!("the connection broke: {said}"))),
         },
         _ => anyhow!("no answer that is understood"),
     }

@@ -9,7 +9,7 @@ use super::redirect;
 use super::timeline::Timeline;
 use super::video::is_open_entry;
 use crate::capture::Refused;
-use crate::capture::address::{Login, host};
+use crate::capture::address::{Login, host, unknown_host};
 use crate::time::{MediaTime, Span, Stopwatch, WallTime};
 use anyhow::{Context as _, Error, Result, anyhow, bail};
 use futures::StreamExt as _;
@@ -243,6 +243,9 @@ fn sentence(error: &retina::Error, asked: &str, with_login: bool) -> Error {
 /// The first line; what follows is for people with Wireshark.
 fn said(error: &retina::Error) -> String {
     let text = error.to_string();
+    if let Some(unknown) = unknown_host(&text) {
+        return unknown;
+    }
     let line = text.lines().next().unwrap_or("no reason given");
     let line = line
         .strip_prefix("Unable to connect to RTSP server: ")

@@ -17,7 +17,11 @@ const LONGEST_ANSWER: usize = 16 << 10;
 /// No answer, or one that names no other RTSP address.
 pub fn ask(url: &Url) -> Result<Url> {
     let name = (url.host_str().unwrap_or_default().trim_matches(['[', ']']), url.port().unwrap_or(554));
-    let address = name.to_socket_addrs().context("its name is not known")?.next().context("its name is not known")?;
+    let address = name
+        .to_socket_addrs()
+        .context("its host name cannot be found")?
+        .next()
+        .context("its host name cannot be found")?;
     let mut connection = TcpStream::connect_timeout(&address, WITHIN).context("cannot connect")?;
     connection.set_read_timeout(Some(Duration::from_millis(200)))?;
     connection.set_write_timeout(Some(WITHIN))?;
