@@ -1,9 +1,5 @@
 //! One picture from a source, in the form it was decoded to.
 
-mod grey;
-
-pub use grey::Grey;
-
 use crate::time::{MediaTime, WallTime};
 use anyhow::Result;
 use image::RgbImage;

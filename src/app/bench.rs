@@ -3,12 +3,13 @@
 
 mod reel;
 
-use crate::frame::{Frame, Grey};
+use crate::frame::Frame;
 use crate::infer::letterbox::{Letterbox, Planes};
 use crate::infer::manifest::Input;
-use crate::infer::motion::{Motion, WIDTH};
+use crate::infer::motion::Motion;
 use crate::infer::registry::Registry;
 use crate::infer::{self, Cost, Detector, Meter, Request, Stages};
+use crate::sight::Grey;
 use crate::time::Span;
 use crate::track::{TrackConfig, Tracker};
 use anyhow::Result;
@@ -192,7 +193,7 @@ impl Lane {
                 costs.push(("letterbox", meter.lap()));
             }
             End::Network { detector, tracker } => {
-                self.motion.look(&Grey::of(&frame.picture, WIDTH)?, frame.at);
+                self.motion.look(&Grey::of(&frame.picture)?, frame.at);
                 costs.push(("motion", meter.lap()));
                 let mut stages = Stages::default();
                 let detections = detector.detect_timed(&frame, &mut stages)?;

@@ -5,13 +5,15 @@
 
 use crate::bad_input;
 use crate::capture::read_picture;
-use crate::frame::{Grey, Picture};
+use crate::frame::Picture;
 use crate::infer::Meter;
-use crate::infer::motion::{Motion, WIDTH};
+use crate::infer::motion::Motion;
+use crate::sight::Grey;
 use crate::time::{MediaTime, Span};
 use anyhow::{Context, Result};
 use image::imageops::{FilterType, resize};
 use image::{GrayImage, RgbImage};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -57,7 +59,7 @@ pub fn run(verb: Verb) -> Result<ExitCode> {
         let rgb = read_picture(path)?;
         let size = rgb.dimensions();
         let mut meter = Meter::start();
-        let grey = Grey::of(&Picture::Rgb(rgb), WIDTH)?;
+        let grey = Grey::of(&Picture::Rgb(rgb))?;
         motion.look(&grey, MediaTime::ZERO + Span::from_secs_f64(n as f64 / fps));
         cost = cost + meter.lap().cpu;
         let mask = enlarged(&grey, motion.mask(), size)?;
@@ -70,10 +72,10 @@ pub fn run(verb: Verb) -> Result<ExitCode> {
         }
     }
     let each = cost.secs_f64() * 1000.0 / pictures.len().max(1) as f64;
-    println!("{} pictures, {each:.3} ms of processor time each (grey picture and background)", pictures.len());
-    if !truth.is_empty() {
-        println!("{}", score.words());
-    }
+    let score = if truth.is_empty() { String::new() } else { score.words() + "\n" };
+    let count = pictures.len();
+    let text = format!("{count} pictures, {each:.3} ms of processor time each (grey picture and background)\n{score}");
+    std::io::stdout().write_all(text.as_bytes())?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -87,8 +89,8 @@ fn files(dir: &Path) -> Result<Vec<PathBuf>> {
 }
 
 fn enlarged(grey: &Grey, mask: &[u8], size: (u32, u32)) -> Result<GrayImage> {
-    let mask =
-        GrayImage::from_raw(grey.width, grey.height, mask.to_vec()).context("a mask is as large as its picture")?;
+    let mask = GrayImage::from_raw(grey.width as u32, grey.height as u32, mask.to_vec())
+        .context("a mask is as large as its picture")?;
     let mut mask = resize(&mask, size.0, size.1, FilterType::Triangle);
     mask.iter_mut().for_each(|pixel| *pixel = if *pixel > 127 { 255 } else { 0 });
     Ok(mask)

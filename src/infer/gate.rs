@@ -14,10 +14,11 @@
 //! Pure, and for live cameras: a recording holds what came out of here, looks and carried ones alike. Absent: which part
 //! of the picture to look at, as the network's input is small already.
 
-use super::motion::{self, Motion, Seen};
+use super::motion::{Motion, Seen};
 use super::{Detector, Meter, Stages};
 use crate::detection::{Detection, Detections};
-use crate::frame::{Frame, Grey};
+use crate::frame::Frame;
+use crate::sight::Grey;
 use crate::time::{MediaTime, Span};
 use crate::track::{Track, TrackState};
 use anyhow::Result;
@@ -86,7 +87,7 @@ pub fn look(
         stages.decode = decode;
         return Ok(Looked { found, is_new: true });
     };
-    let is_open = gate.is_open(&Grey::of(&small.picture, motion::WIDTH)?, frame.at, tracks);
+    let is_open = gate.is_open(&Grey::of(&small.picture)?, frame.at, tracks);
     let cost = meter.lap();
     if is_open {
         gate.looked(&detector.detect_timed(&small, stages)?);

@@ -11,11 +11,8 @@
 //! Pure: time comes with the frames, all constants are seconds. Scored on CDnet's highway by `watchpost eval motion`.
 //! Absent: shadows (who throws one is there, too) and colour (night has none).
 
-use crate::frame::Grey;
+use crate::sight::Grey;
 use crate::time::{MediaTime, Span};
-
-/// Pixels in a row of the picture that is looked at.
-pub const WIDTH: u32 = 160;
 
 /// How fast background follows what looks like it, and what does not.
 const FOLLOW_S: f32 = 4.0;
@@ -60,7 +57,7 @@ pub enum Seen {
 /// The background of one camera.
 #[derive(Debug, Default)]
 pub struct Motion {
-    size: (u32, u32),
+    size: (usize, usize),
     background: Vec<f32>,
     noise: Vec<f32>,
     recent: Vec<f32>,
@@ -154,7 +151,7 @@ impl Motion {
     fn agree(&mut self) {
         const REACH: usize = 2;
         const MOST: u8 = 13;
-        let (w, h) = (self.size.0 as usize, self.size.1 as usize);
+        let (w, h) = self.size;
         let mut columns = vec![0u8; w + 2 * REACH];
         for y in 0..h {
             columns.fill(0);
@@ -238,8 +235,8 @@ mod tests {
     use super::*;
 
     /// A textured room, the same noise for the same frame on every machine.
-    fn room(frame: i64, light: f32, boxes: &[(u32, u32)]) -> Grey {
-        let (width, height) = (WIDTH, 90);
+    fn room(frame: i64, light: f32, boxes: &[(usize, usize)]) -> Grey {
+        let (width, height) = (160, 90);
         let mut state = (frame as u32).wrapping_mul(2_654_435_761) | 1;
         let pixels = (0..width * height).map(|i| {
             let (x, y) = (i % width, i / width);
@@ -254,7 +251,7 @@ mod tests {
     }
 
     /// Ten frames a second; what is seen from `from` on, as one letter a frame.
-    fn story(seconds: f32, mut scene: impl FnMut(f32) -> (f32, Vec<(u32, u32)>)) -> String {
+    fn story(seconds: f32, mut scene: impl FnMut(f32) -> (f32, Vec<(usize, usize)>)) -> String {
         let mut motion = Motion::default();
         let frames = (seconds * 10.0) as i64;
         let look = |n: i64| {
@@ -276,14 +273,15 @@ mod tests {
 
     #[test]
     fn somebody_walks_through_and_is_seen_from_the_first_frame_to_the_last() {
-        let told =
-            story(6.0, |t| (1.0, if (2.0..5.0).contains(&t) { vec![(((t - 2.0) * 40.0) as u32, 40)] } else { vec![] }));
+        let told = story(6.0, |t| {
+            (1.0, if (2.0..5.0).contains(&t) { vec![(((t - 2.0) * 40.0) as usize, 40)] } else { vec![] })
+        });
         assert_eq!(told, "l".repeat(10) + &".".repeat(10) + &"M".repeat(30) + &".".repeat(10));
     }
 
     #[test]
     fn a_lamp_is_no_motion_and_motion_is_seen_a_second_later() {
-        let walks = |t: f32| if t < 5.0 { vec![] } else { vec![(((t - 5.0) * 40.0) as u32, 30)] };
+        let walks = |t: f32| if t < 5.0 { vec![] } else { vec![(((t - 5.0) * 40.0) as usize, 30)] };
         let told = story(8.0, |t| (if t < 3.0 { 1.0 } else { 1.6 }, walks(t)));
         assert_eq!(&told[..30], "l".repeat(10) + &".".repeat(20));
         // Said once, or understood as light and never.
