@@ -48,7 +48,10 @@ fn plays(mut source: Box<dyn Source>) {
     assert!(frames.is_sorted_by(|a, b| a.at < b.at && a.index < b.index));
     frames.iter().for_each(shows_a_ball);
     let seconds = (frames[19].at - frames[0].at).secs_f64();
-    assert!((0.8..2.0).contains(&seconds), "19 frames at 15 fps took {seconds} s");
+    // What waited while a child started was passed over.
+    let passed = frames[19].index - frames[0].index;
+    let expected = passed as f64 / 15.0;
+    assert!(passed < 60 && (seconds - expected).abs() < 0.5, "{passed} frames at 15 fps took {seconds} s");
 }
 
 #[test]

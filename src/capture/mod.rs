@@ -16,6 +16,7 @@ mod file;
 mod folder;
 mod http;
 pub mod onvif;
+mod program;
 pub mod recorded;
 mod rtsp;
 pub mod usb;

@@ -3,15 +3,14 @@
 //! pauses holds anybody up; and nothing but the stream goes to the child: no address, no password.
 
 use super::ffmpeg;
+use crate::capture::program::Program;
 use crate::frame::Yuv420;
 use anyhow::{Context as _, Result, anyhow, bail};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::io::{BufRead, BufReader, Read as _, Write as _};
-use std::os::unix::process::CommandExt as _;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
 
 /// Access units on the way to the child; while it is full, what comes is left out up to the next keyframe.
 const MOST: usize = 32;
@@ -19,12 +18,11 @@ const MOST: usize = 32;
 const PICTURES: usize = 2;
 
 pub struct ChildDecoder {
-    child: Child,
+    child: Program,
     to_child: SyncSender<Vec<u8>>,
     pictures: Receiver<Result<Yuv420>>,
     /// Stamps of what went in and has not come out; pictures come out in their order.
     inside: BinaryHeap<Reverse<i64>>,
-    last_words: Arc<Mutex<String>>,
 }
 
 impl ChildDecoder {
@@ -45,38 +43,24 @@ impl ChildDecoder {
     }
 
     fn start_as(mut command: Command) -> Result<Self> {
-        let mut child = command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            // A Ctrl-C is ours to answer.
-            .process_group(0)
-            .spawn()
-            .context("ffmpeg does not start")?;
-        let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
-        let (Some(mut stdin), Some(stdout), Some(stderr)) = pipes else { bail!("ffmpeg starts without its pipes") };
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = Program::start(&mut command, "ffmpeg-says", |_| {}).context("ffmpeg does not start")?;
+        let (Some(mut input), Some(output)) = (child.input(), child.output()) else {
+            bail!("ffmpeg starts without its pipes")
+        };
         let (to_child, from_us) = sync_channel::<Vec<u8>>(MOST);
         let (to_us, pictures) = sync_channel(PICTURES);
-        let last_words = Arc::new(Mutex::new(String::new()));
-        let decoder =
-            ChildDecoder { child, to_child, pictures, inside: BinaryHeap::new(), last_words: last_words.clone() };
+        let decoder = ChildDecoder { child, to_child, pictures, inside: BinaryHeap::new() };
         thread("ffmpeg-in", move || {
             // Ends when we are dropped or the child is gone, which its output tells.
             while let Ok(unit) = from_us.recv() {
-                if stdin.write_all(&unit).and_then(|()| stdin.flush()).is_err() {
+                if input.write_all(&unit).and_then(|()| input.flush()).is_err() {
                     return;
                 }
             }
         })?;
-        thread("ffmpeg-says", move || {
-            // Read to the end, whatever it is, or the child waits for us.
-            for line in BufReader::new(stderr).split(b'\n').map_while(Result::ok) {
-                let line: String = String::from_utf8_lossy(&line).chars().take(200).collect();
-                *last_words.lock().unwrap_or_else(PoisonError::into_inner) = line;
-            }
-        })?;
         thread("ffmpeg-out", move || {
-            let mut stream = BufReader::with_capacity(1 << 16, stdout);
+            let mut stream = BufReader::with_capacity(1 << 16, output);
             let ended = read_pictures(&mut stream, &to_us);
             // Nobody may listen any more.
             let _ = to_us.send(Err(ended));
@@ -130,17 +114,10 @@ impl ChildDecoder {
         }
     }
 
-    fn ended(&self, error: anyhow::Error) -> anyhow::Error {
-        let words = self.last_words.lock().unwrap_or_else(PoisonError::into_inner);
+    fn ended(&mut self, error: anyhow::Error) -> anyhow::Error {
+        self.child.end();
+        let words = self.child.last_line();
         if words.is_empty() { error } else { anyhow!("{error:#} ({words})") }
-    }
-}
-
-impl Drop for ChildDecoder {
-    fn drop(&mut self) {
-        // A child that is not waited for stays in the process table.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
