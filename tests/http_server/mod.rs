@@ -66,6 +66,13 @@ impl Server {
         format!("http://127.0.0.1:{}/{path}", self.port)
     }
 
+    /// Whether the guest of a connection has hung up; for one that is not being talked to.
+    pub fn has_left(&self, connection: usize) -> bool {
+        let guest = self.guests.lock().unwrap()[connection].try_clone().unwrap();
+        guest.set_nonblocking(true).unwrap();
+        matches!(guest.peek(&mut [0]), Ok(0))
+    }
+
     /// All there was so far, but knocks.
     pub fn asked(&self) -> Vec<Request> {
         self.asked.lock().unwrap().iter().filter(|request| request.method == "GET").cloned().collect()
