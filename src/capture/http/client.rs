@@ -65,7 +65,11 @@ impl Answer {
     /// Nothing came for [`WITHIN`], or the connection broke.
     pub fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
         if self.begun.is_empty() {
-            return self.body.read(buffer).map_err(|error| sentence(&error.into()));
+            return self.body.read(buffer).map_err(|error| match error.into() {
+                // In the words of whoever waits for pictures just as long.
+                ureq::Error::Timeout(_) => anyhow!("no picture for {} s", WITHIN.as_secs()),
+                error => sentence(&error),
+            });
         }
         let length = self.begun.len().min(buffer.len());
         buffer[..length].copy_from_slice(&self.begun[..length]);
