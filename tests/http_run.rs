@@ -58,7 +58,7 @@ fn put_config(desk: &Desk, broker: &Broker, cameras: &str) {
     let url = broker.url();
     let text = format!(
         "schema = 1\ndevice = {{ id = \"s\" }}\nstore = {{ dir = \"state\" }}\nmqtt = {{ url = \"{url}\" }}\n\
-         model = {{ name = \"nanodet-g-320\" }}\n{cameras}"
+         model = {{ name = \"nanodet-g-int8\" }}\n{cameras}"
     );
     desk.put("pass", "secret\n").put("w.toml", text);
 }

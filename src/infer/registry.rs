@@ -57,6 +57,8 @@ struct BuiltIn {
 /// What `auto` takes first, and what it takes where that is absent.
 const PREFERRED: [&str; 3] = ["yolox-nano-int8", "yolox-nano-int8-exact", "yolox-nano"];
 const ALWAYS_THERE: &str = "nanodet-g-int8";
+/// How the names of its float originals begin.
+const FLOAT_OF_ALWAYS_THERE: &str = "nanodet-g";
 
 /// A model and where its file is.
 #[derive(Debug, Clone)]
@@ -110,7 +112,13 @@ impl Registry {
     pub fn load(&self, request: &Request) -> Result<Box<dyn Detector>> {
         let Request { model, limits, most_lost } = request;
         if model != "auto" {
-            return self.find(model)?.load(*limits);
+            let known = self.find(model)?;
+            if known.place == Place::Absent && known.manifest.name.starts_with(FLOAT_OF_ALWAYS_THERE) {
+                // It was in the binary once, and boards are configured so.
+                tracing::warn!(asked = %model, instead = ALWAYS_THERE, "Model is not here, its int8 twin is.");
+                return self.find(ALWAYS_THERE)?.load(*limits);
+            }
+            return known.load(*limits);
         }
         match self.preferred(*limits, *most_lost) {
             Ok(Some(detector)) => return Ok(detector),
