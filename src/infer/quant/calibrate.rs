@@ -1,6 +1,7 @@
 //! Pictures become [`Ranges`].
 
 use super::clip::{least_error, least_error_after};
+use super::correct::correct;
 use super::graph::{Conv, Graph, Kind, TensorId};
 use super::kernel::BLOCK;
 use super::layout::Layout;
@@ -23,18 +24,22 @@ pub fn calibrate(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Ranges> {
     let samples = Samples::take(graph, picture_zeros, pictures, threads, progress)?;
-    from_samples(graph, &samples, progress)
+    let mut ranges = from_samples(graph, &samples, progress)?;
+    for curve in [Curve::Exact, Curve::Table] {
+        correct(graph, &samples, &mut ranges, curve)?;
+    }
+    Ok(ranges)
 }
 
 /// # Errors
 /// None that [`Samples::take`] has not found.
-pub fn from_samples(graph: &Graph, samples: &Samples, progress: &mut dyn FnMut(Progress)) -> Result<Ranges> {
+fn from_samples(graph: &Graph, samples: &Samples, progress: &mut dyn FnMut(Progress)) -> Result<Ranges> {
     let mut ranges = Ranges { schema: Ranges::SCHEMA, tensors: Default::default() };
     let of = graph.tensors.len();
     for (tensor, described) in graph.tensors.iter().enumerate() {
         let sample = &samples.tensors[tensor];
-        if !sample.ends.is_empty() {
-            let one = |channel: usize| short(least_error(sample.channel(channel), sample.ends[channel]));
+        if !sample.values.is_empty() {
+            let one = |channel: usize| least_error(sample.channel(channel), sample.ends[channel]).map(short);
             let channels = (0..described.channels).map(one).collect();
             ranges.tensors.insert(described.name.clone(), Range { channels, ..Range::default() });
         }
@@ -60,5 +65,5 @@ fn tables(scheme: &Scheme, conv: &Conv, tensor: TensorId, sample: &Sample) -> Ve
     let each = sample.values.len() / sample.ends.len().max(1);
     let blocks = sample.values.chunks(each * BLOCK);
     let steps = scheme.steps[tensor].iter().step_by(BLOCK);
-    blocks.zip(steps).map(|(sums, step)| short(least_error_after(sums, conv.act, *step))).collect()
+    blocks.zip(steps).map(|(sums, step)| least_error_after(sums, conv.act, *step).map(short)).collect()
 }

@@ -113,6 +113,11 @@ impl Found {
         Found { scale, zero: round(-128.0 - low / scale) }
     }
 
+    /// Where a sum is looked up.
+    pub fn index(&self, sum: f32) -> usize {
+        (round(sum / self.scale + self.zero).clamp(-128.0, 127.0) + 128.0) as usize
+    }
+
     /// The byte of every index.
     pub fn table(&self, act: Act, step: Step) -> [u8; TABLE] {
         std::array::from_fn(|i| step.byte(scalar::activate(act, (i as f32 - 128.0 - self.zero) * self.scale)))

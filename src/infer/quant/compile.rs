@@ -1,14 +1,14 @@
 //! A network and its ranges become a [`Plan`].
 
 use super::check::check;
-use super::clip::Found;
+use super::clip::{Found, Step as Bytes};
 use super::graph::{Conv, Graph, Kind, Layer, TensorId};
 use super::kernel::{Act, BLOCK, Dense, Depthwise, Epilogue, TABLE};
 use super::layout::{Layout, straight};
 use super::plan::{self, Place, Plan, Step, StepKind, Sum, Target, View};
 use super::ranges::{Ends, Ranges};
 use super::scheme::{Curve, Scheme};
-use super::weights::quantize;
+use super::weights::{Quantized, quantize};
 use anyhow::{Context, Result, bail, ensure};
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -31,6 +31,7 @@ pub struct Compiled {
     pub plan: Plan,
     pub scheme: Scheme,
     pub layout: Layout,
+    options: Options,
 }
 
 impl Compiled {
@@ -48,16 +49,27 @@ impl Compiled {
                 }
             }
         }
-        let compiler = Compiler { graph: &scheme.graph, scheme: &scheme, layout: &layout, ranges, options };
-        let mut steps = Vec::new();
-        for layer in &scheme.graph.layers {
-            let name = &graph.tensors[layer.output].name;
-            let kinds = compiler.layer(layer).with_context(|| format!("layer {name} cannot be quantized"))?;
-            steps.extend(kinds.into_iter().map(|kind| Step { name: name.clone(), kind }));
-        }
         let outputs = graph.outputs.iter().map(|output| [output.rows, output.columns]).collect();
-        let plan = Plan { buffers: layout.buffers.clone(), steps, outputs };
-        Ok(Compiled { plan, scheme, layout })
+        let plan = Plan { buffers: layout.buffers.clone(), steps: Vec::new(), outputs };
+        let mut compiled = Compiled { plan, scheme, layout, options };
+        for index in 0..graph.layers.len() {
+            let steps = compiled.steps(ranges, index)?;
+            compiled.plan.steps.extend(steps);
+        }
+        Ok(compiled)
+    }
+
+    /// The steps that a layer becomes.
+    ///
+    /// # Errors
+    /// As [`compile`].
+    pub fn steps(&self, ranges: &Ranges, index: usize) -> Result<Vec<Step>> {
+        let Compiled { scheme, layout, options, .. } = self;
+        let layer = &scheme.graph.layers[index];
+        let name = &scheme.graph.tensors[layer.output].name;
+        let compiler = Compiler { graph: &scheme.graph, scheme, layout, ranges, curve: options.curve };
+        let kinds = compiler.layer(layer).with_context(|| format!("layer {name} cannot be quantized"))?;
+        Ok(kinds.into_iter().map(|kind| Step { name: name.clone(), kind }).collect())
     }
 }
 
@@ -66,7 +78,7 @@ struct Compiler<'a> {
     scheme: &'a Scheme,
     layout: &'a Layout,
     ranges: &'a Ranges,
-    options: Options,
+    curve: Curve,
 }
 
 impl Compiler<'_> {
@@ -103,7 +115,6 @@ impl Compiler<'_> {
         let outputs = self.graph.tensors[layer.output].channels;
         let steps = &self.scheme.steps[layer.inputs[0]];
         let taps = conv.kernel[0] * conv.kernel[1];
-        let each = conv.weights.len() / outputs;
         // Channels of the output as they lie, and of what one output reads.
         let slots = &self.layout.slots[layer.output];
         let width = match self.layout.views[layer.output] {
@@ -114,17 +125,16 @@ impl Compiler<'_> {
             if conv.depthwise { (&[0][..], 1) } else { (&self.layout.slots[layer.inputs[0]][..], from.channels) };
         let mut bytes = vec![0; width * taps * input_width];
         let mut sums = Sums { mult: vec![0.0; outputs], bias: vec![0.0; outputs] };
-        for (n, weights) in conv.weights.chunks_exact(each).enumerate() {
-            let step = |i: usize| if conv.depthwise { steps[n] } else { steps[i % inputs.len()] };
-            let scaled: Vec<f32> = weights.iter().enumerate().map(|(i, w)| w * step(i).scale).collect();
-            let quantized = quantize(&scaled);
-            let zeros = |(i, byte): (usize, &i8)| i32::from(*byte) * i32::from(step(i).zero);
-            let zero: i32 = quantized.bytes.iter().enumerate().map(zeros).sum();
-            sums.mult[n] = quantized.scale;
-            sums.bias[n] = (f64::from(conv.bias[n]) - f64::from(quantized.scale) * f64::from(zero)) as f32;
-            let row = &mut bytes[slots[n] * taps * input_width..][..taps * input_width];
-            for (i, byte) in quantized.bytes.iter().enumerate() {
-                row[i / inputs.len() * input_width + inputs[i % inputs.len()]] = *byte;
+        let shifts = self.shifts(layer.output)?;
+        for (n, row) in rows(conv, steps).into_iter().enumerate() {
+            let zero = |i: usize| steps[if conv.depthwise { n } else { i % inputs.len() }].zero;
+            let zeros: i32 = row.bytes.iter().enumerate().map(|(i, byte)| i32::from(*byte) * i32::from(zero(i))).sum();
+            sums.mult[n] = row.scale;
+            let bias = f64::from(conv.bias[n]) + f64::from(shifts[n]);
+            sums.bias[n] = (bias - f64::from(row.scale) * f64::from(zeros)) as f32;
+            let to = &mut bytes[slots[n] * taps * input_width..][..taps * input_width];
+            for (i, byte) in row.bytes.iter().enumerate() {
+                to[i / inputs.len() * input_width + inputs[i % inputs.len()]] = *byte;
             }
         }
         let epilogue = self.epilogue(layer, conv, sums, width)?;
@@ -145,6 +155,17 @@ impl Compiler<'_> {
         let segments = if whole { kernel[0] } else { taps };
         let weights = Dense::new(&bytes, width, segments, taps * input_width / segments);
         Ok(StepKind::Dense { conv: plan::Conv { weights, kernel, stride, pad, from, to }, epilogue, added })
+    }
+
+    /// What is added to every bias.
+    fn shifts(&self, tensor: TensorId) -> Result<Vec<f32>> {
+        let order = self.scheme.order(tensor);
+        let Some(range) = self.ranges.tensors.get(&self.graph.tensors[tensor].name) else {
+            return Ok(vec![0.0; order.len()]);
+        };
+        let shifts = range.shifts(self.curve);
+        ensure!(shifts.is_empty() || shifts.len() == order.len(), "it has {} shifts", shifts.len());
+        Ok(order.iter().map(|channel| shifts.get(*channel)).collect())
     }
 
     fn target(&self, layer: &Layer) -> Result<Target> {
@@ -266,6 +287,16 @@ impl Compiler<'_> {
         }
         Ok(())
     }
+}
+
+/// The weights of every output in bytes, with the steps of what they are multiplied with folded in.
+pub fn rows(conv: &Conv, steps: &[Bytes]) -> Vec<Quantized> {
+    let each = conv.weights.len() / conv.bias.len();
+    let row = |(n, weights): (usize, &[f32])| {
+        let step = |i: usize| if conv.depthwise { steps[n] } else { steps[i % steps.len()] };
+        quantize(&weights.iter().enumerate().map(|(i, w)| w * step(i).scale).collect::<Vec<f32>>())
+    };
+    conv.weights.chunks_exact(each).enumerate().map(row).collect()
 }
 
 /// What turns sums into reals, per output.

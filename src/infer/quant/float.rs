@@ -57,6 +57,7 @@ impl<'a> Float<'a> {
         let mut outputs: Vec<Vec<f32>> = graph.outputs.iter().map(|o| vec![0.0; o.rows * o.columns]).collect();
         let mut tensors = vec![Vec::new(); graph.tensors.len()];
         tensors[0] = picture.iter().map(|byte| f32::from(*byte)).collect();
+        visit(Seen::Tensor(0, &tensors[0]));
         for (i, layer) in graph.layers.iter().enumerate() {
             let mut made = self.layer(i, layer, &tensors, visit);
             let most = graph.tensors[layer.output].most;

@@ -15,6 +15,7 @@ pub mod calibrate;
 mod check;
 mod clip;
 pub mod compile;
+mod correct;
 pub mod file;
 pub mod float;
 pub mod graph;

@@ -60,7 +60,7 @@ impl Error {
 /// As for [`super::compile::compile`], or a picture that cannot be had.
 pub fn report(graph: &Graph, ranges: &Ranges, options: Options, pictures: &Pictures) -> Result<Report> {
     let compiled = Compiled::new(graph, ranges, options)?;
-    let Compiled { plan, scheme, layout } = &compiled;
+    let Compiled { plan, scheme, layout, .. } = &compiled;
     let mut session = Session::new(plan, Isa::best())?;
     let float = Float::new(graph, options.picture_zeros)?;
     let mut errors = vec![Error::default(); graph.tensors.len()];

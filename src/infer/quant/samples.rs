@@ -22,6 +22,8 @@ const MOST_OF_ONE: usize = 64;
 pub struct Sample {
     /// Least and most of each channel.
     pub ends: Vec<[f32; 2]>,
+    /// Mean of each channel.
+    pub means: Vec<f64>,
     /// Channel by channel, as many of each.
     pub values: Vec<f32>,
 }
@@ -37,13 +39,14 @@ impl Sample {
     pub fn reordered(&self, order: &[usize]) -> Sample {
         Sample {
             ends: order.iter().map(|channel| self.ends[*channel]).collect(),
+            means: order.iter().map(|channel| self.means[*channel]).collect(),
             values: order.iter().flat_map(|channel| self.channel(*channel)).copied().collect(),
         }
     }
 
     /// What an activation makes of it. The ends are those of `made`, which knows them.
     fn activated(&self, act: Act, made: Sample) -> Sample {
-        Sample { ends: made.ends, values: self.values.iter().map(|y| activate(act, *y)).collect() }
+        Sample { ends: made.ends, means: made.means, values: self.values.iter().map(|y| activate(act, *y)).collect() }
     }
 }
 
@@ -72,6 +75,7 @@ impl Looks {
     fn new(graph: &Graph) -> Self {
         let mut looks =
             Looks { sums: vec![Look::Nothing; graph.tensors.len()], tensors: vec![Look::Nothing; graph.tensors.len()] };
+        looks.tensors[0] = Look::Ends;
         for layer in &graph.layers {
             let tensor = layer.output;
             looks.tensors[tensor] = match &layer.kind {
@@ -82,7 +86,7 @@ impl Looks {
                     if layer.inputs.len() == 1 { Look::Ends } else { Look::Values }
                 }
                 Kind::Conv(_) | Kind::Add(_) => Look::Values,
-                _ => Look::Nothing,
+                _ => Look::Ends,
             };
         }
         looks
@@ -145,7 +149,9 @@ impl Samples {
             all.tensors.push(merge(described.channels, found.iter().map(|one| &one.tensors[tensor])));
         }
         for layer in &graph.layers {
-            if let (Kind::Conv(conv), Look::Ends) = (&layer.kind, looks.tensors[layer.output]) {
+            if let (Kind::Conv(conv), Look::Values) = (&layer.kind, looks.sums[layer.output])
+                && looks.tensors[layer.output] == Look::Ends
+            {
                 let made = std::mem::take(&mut all.tensors[layer.output]);
                 all.tensors[layer.output] = all.sums[layer.output].activated(conv.act, made);
             }
@@ -178,13 +184,16 @@ fn look(
         }
         let channels = graph.tensors[tensor].channels;
         to.ends = vec![[f32::INFINITY, f32::NEG_INFINITY]; channels];
+        to.means = vec![0.0; channels];
         for pixel in values.chunks_exact(channels) {
             for (ends, value) in to.ends.iter_mut().zip(pixel) {
                 // A number that is none is met again as an end that is none.
                 ends[0] = if *value >= ends[0] { ends[0] } else { *value };
                 ends[1] = if *value <= ends[1] { ends[1] } else { *value };
             }
+            to.means.iter_mut().zip(pixel).for_each(|(mean, value)| *mean += f64::from(*value));
         }
+        to.means.iter_mut().for_each(|mean| *mean /= (values.len() / channels) as f64);
         if look == Look::Values {
             // Sums and what is made of them are drawn at the same pixels.
             let mut dice = Dice(((index as u64) << 32) + tensor as u64);
@@ -204,7 +213,11 @@ fn merge<'a>(channels: usize, parts: impl Iterator<Item = &'a Sample> + Clone) -
         for (all, ends) in all.ends.iter_mut().zip(&part.ends) {
             *all = [all[0].min(ends[0]), all[1].max(ends[1])];
         }
+        all.means.resize(channels, 0.0);
+        all.means.iter_mut().zip(&part.means).for_each(|(all, mean)| *all += mean);
     }
+    let count = parts.clone().count() as f64;
+    all.means.iter_mut().for_each(|mean| *mean /= count);
     all.values.reserve(parts.clone().map(|part| part.values.len()).sum());
     for channel in 0..all.ends.len() {
         for part in parts.clone() {
