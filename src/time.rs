@@ -174,21 +174,25 @@ impl Stopwatch {
 
 /// Processor time that this process has used so far, all its threads together.
 #[derive(Debug, Clone, Copy)]
-pub struct CpuTime(Span);
+pub struct CpuTime(std::time::Duration);
 
 impl CpuTime {
     pub fn now() -> Self {
         let used = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
         // Its fields are of other widths on other boards.
-        let used = std::time::Duration::try_from(used).unwrap_or_default();
-        CpuTime(Span(i64::try_from(used.as_micros()).unwrap_or(i64::MAX)))
+        CpuTime(used.try_into().unwrap_or_default())
+    }
+
+    /// Nanoseconds used between `earlier` and this: for what takes less than the microseconds of a [`Span`].
+    pub fn nanos_since(self, earlier: CpuTime) -> u64 {
+        u64::try_from(self.0.saturating_sub(earlier.0).as_nanos()).unwrap_or(u64::MAX)
     }
 }
 
 impl Sub for CpuTime {
     type Output = Span;
     fn sub(self, earlier: CpuTime) -> Span {
-        self.0 - earlier.0
+        Span(i64::try_from(self.0.saturating_sub(earlier.0).as_micros()).unwrap_or(i64::MAX))
     }
 }
 

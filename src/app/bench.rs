@@ -52,7 +52,7 @@ const WARM_UP: usize = 2;
 struct Report {
     model: String,
     threads: u8,
-    /// Instruction set of the processor, as far as the kernels care.
+    /// The kernels that the network ran on; of `--pixels`, which runs none, the processor's family.
     isa: &'static str,
     /// What was decoded.
     film: String,
@@ -94,9 +94,9 @@ pub fn run(args: Args) -> Result<ExitCode> {
         }
     }
     let report = Report {
+        isa: lane.isa(),
         model: lane.model,
         threads: args.threads,
-        isa: isa(),
         film: reel.what().into(),
         width: size.0,
         height: size.1,
@@ -178,6 +178,13 @@ impl Lane {
         Ok(Lane { model: manifest.name, motion: Motion::default(), end })
     }
 
+    fn isa(&mut self) -> &'static str {
+        match &mut self.end {
+            End::Network { detector, .. } => detector.network().map_or("none", |network| network.isa()),
+            End::Tensor { .. } => std::env::consts::ARCH,
+        }
+    }
+
     fn pass(&mut self, frame: &Frame) -> Result<Vec<(&'static str, Cost)>> {
         let mut meter = Meter::start();
         let size = frame.picture.size();
@@ -205,22 +212,4 @@ impl Lane {
         }
         Ok(costs)
     }
-}
-
-fn isa() -> &'static str {
-    #[cfg(target_arch = "x86_64")]
-    let best_first = [
-        ("avx512vnni", std::arch::is_x86_feature_detected!("avx512vnni")),
-        ("avx512", std::arch::is_x86_feature_detected!("avx512f")),
-        ("avx2", std::arch::is_x86_feature_detected!("avx2")),
-    ];
-    #[cfg(target_arch = "aarch64")]
-    let best_first = [
-        ("neon+i8mm", std::arch::is_aarch64_feature_detected!("i8mm")),
-        ("neon+dotprod", std::arch::is_aarch64_feature_detected!("dotprod")),
-        ("neon", std::arch::is_aarch64_feature_detected!("neon")),
-    ];
-    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-    let best_first = [("", false)];
-    best_first.into_iter().find(|(_, is_there)| *is_there).map_or(std::env::consts::ARCH, |(name, _)| name)
 }

@@ -1,5 +1,6 @@
-//! `models`: which models there are, whether they are whole and compute what they should, and how to get more.
+//! `models`: which models there are, whether they are whole and compute what they should, and how to get more, and what they cost here.
 
+mod bench;
 mod quantize;
 
 use crate::bad_input;
@@ -37,6 +38,8 @@ pub enum Verb {
     },
     /// Make the int8 twin of a float model, from pictures like those it will see
     Quantize(quantize::Args),
+    /// What each layer of an int8 model costs on this board, and how close that is to the board's best
+    Bench(bench::Args),
 }
 
 pub fn run(verb: Verb) -> Result<ExitCode> {
@@ -44,6 +47,7 @@ pub fn run(verb: Verb) -> Result<ExitCode> {
     match verb {
         Verb::List { json } => list(&registry, json),
         Verb::Verify { name } => verify(&registry, name.as_deref()),
+        Verb::Bench(args) => bench::run(&args),
         Verb::Quantize(args) => quantize::run(&registry, &args),
         Verb::Pull { name, from, into } => pull_one(&registry, &name, from.as_deref(), into),
     }

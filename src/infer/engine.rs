@@ -5,6 +5,8 @@ use super::letterbox::{Fit, Letterbox, Planes, Tensor, interleave};
 use super::manifest::{Input, Manifest, Quantization};
 use super::quant::{self, kernel::Isa, session::Session};
 use super::tract::Net;
+use super::{Kind, Layer, Network};
+use crate::bad_input;
 use crate::frame::Picture;
 use anyhow::{Result, ensure};
 
@@ -29,11 +31,11 @@ impl Engine {
                 let shape = [1, 3, input.height as usize, input.width as usize];
                 Ok(Engine::Float { net: Net::new(file, shape, Head::new(manifest).output_shape())?, input })
             }
-            Quantization::Int8 => Engine::int8(manifest, &quant::file::read(file)?),
+            Quantization::Int8 => Engine::int8(manifest, quant::file::read(file)?),
         }
     }
 
-    pub fn int8(manifest: &Manifest, plan: &quant::plan::Plan) -> Result<Self> {
+    pub fn int8(manifest: &Manifest, plan: quant::plan::Plan) -> Result<Self> {
         let [_, rows, columns] = Head::new(manifest).output_shape();
         ensure!(
             plan.outputs == [[rows, columns]],
@@ -43,7 +45,7 @@ impl Engine {
         let (height, width) = (manifest.input.height as usize, manifest.input.width as usize);
         let found = plan.buffers.first().map(|picture| [picture.height, picture.width]);
         ensure!(found == Some([height, width]), "it reads pictures of {found:?}, expected {height} x {width}");
-        let session = Session::new(plan, Isa::best())?;
+        let session = Session::new(plan, isa()?)?;
         Ok(Engine::Int8(Pixels { session, height, order: manifest.input.order() }))
     }
 
@@ -64,14 +66,52 @@ impl Engine {
             }
         }
     }
+}
 
-    /// The instructions it computes with.
-    pub fn isa(&self) -> &'static str {
+impl Network for Engine {
+    fn isa(&self) -> &'static str {
         match self {
             Engine::Float { .. } => "tract",
             Engine::Int8(pixels) => pixels.session.isa().name(),
         }
     }
+
+    fn layers(&self) -> Vec<Layer> {
+        match self {
+            Engine::Float { net, .. } => {
+                let [_, rows, columns] = net.output_shape();
+                let (name, what) = ("network".into(), "float".into());
+                vec![Layer { name, kind: Kind::Other, what, shape: [1, rows, columns], products: 0 }]
+            }
+            Engine::Int8(pixels) => pixels.session.layers(),
+        }
+    }
+
+    fn run_layers(&mut self, done: &mut dyn FnMut(usize)) -> Result<()> {
+        match self {
+            Engine::Float { net, .. } => {
+                net.run()?;
+                done(0);
+            }
+            Engine::Int8(pixels) => pixels.session.run_each(done),
+        }
+        Ok(())
+    }
+}
+
+/// The kernels that `WATCHPOST_ISA` names, to measure one against the other and to keep a board running whose best
+/// ones are in doubt; without it the fastest that this processor can run.
+fn isa() -> Result<Isa> {
+    let wanted = std::env::var_os("WATCHPOST_ISA").filter(|name| !name.is_empty());
+    wanted.map_or(Ok(Isa::best()), |name| named(&name.to_string_lossy()))
+}
+
+fn named(name: &str) -> Result<Isa> {
+    if let Some(isa) = Isa::named(name) {
+        return Ok(isa);
+    }
+    let names: Vec<&str> = Isa::available().into_iter().map(Isa::name).collect();
+    bad_input!("WATCHPOST_ISA is `{name}`, but this processor has kernels for {}", names.join(", "))
 }
 
 impl Tensor for Pixels {

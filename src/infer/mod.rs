@@ -24,6 +24,7 @@ pub mod head;
 pub mod letterbox;
 pub mod manifest;
 pub mod motion;
+mod network;
 mod nms;
 mod onnx;
 pub mod pull;
@@ -36,6 +37,7 @@ mod tests;
 mod tract;
 pub mod twin;
 
+pub use network::{Kind, Layer, Network};
 pub use stages::{Cost, Meter, Stages};
 
 use crate::detection::{Class, Detections};
@@ -60,6 +62,11 @@ pub trait Detector: Send {
 
     /// Likewise, and says what it cost.
     fn detect_timed(&mut self, frame: &Frame, stages: &mut Stages) -> Result<Detections>;
+
+    /// What it computes with, for measurements; none where it is no network.
+    fn network(&mut self) -> Option<&mut dyn Network> {
+        None
+    }
 }
 
 /// What is asked of [`load`].

@@ -7,7 +7,7 @@ use super::letterbox::{Fit, Letterbox};
 use super::manifest::{Golden, Manifest};
 use super::nms;
 use super::stages::{Meter, Stages};
-use super::{Detector, Limits};
+use super::{Detector, Limits, Network};
 use crate::detection::{Class, Detection, Detections};
 use crate::frame::Frame;
 use anyhow::{Context, Result};
@@ -87,5 +87,9 @@ impl Detector for NetDetector {
         let items = self.detections(fit);
         stages.post = meter.lap();
         Ok(Detections { at: frame.at, taken: frame.taken, aspect: frame.picture.aspect(), items })
+    }
+
+    fn network(&mut self) -> Option<&mut dyn Network> {
+        Some(&mut self.engine)
     }
 }

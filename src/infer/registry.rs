@@ -297,7 +297,7 @@ impl Known {
             Some(ranges) => {
                 self.present()?;
                 let plan = twin::kept_or_made(manifest, ranges, &self.kept, || Ok(self.read()?.into_owned()))?;
-                Engine::int8(manifest, &plan)
+                Engine::int8(manifest, plan)
             }
         };
         engine.and_then(|engine| NetDetector::new(manifest, engine, limits)).map_err(|error| self.unusable(&error))

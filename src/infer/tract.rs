@@ -41,6 +41,11 @@ impl Net {
         view.into_slice().context("the input tensor is not contiguous")
     }
 
+    pub fn output_shape(&self) -> [usize; 3] {
+        let shape = self.output.shape();
+        [0, 1, 2].map(|i| shape.get(i).copied().unwrap_or(1))
+    }
+
     pub fn run(&mut self) -> Result<&[f32]> {
         let mut outputs = self.state.run(tvec!(self.input.clone().into_tvalue())).map_err(plain)?;
         self.output = outputs.pop().context("the network gave no output")?;

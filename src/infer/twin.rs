@@ -68,6 +68,6 @@ pub fn kept_or_made(
 }
 
 /// A detector that runs a plan.
-pub fn detector(manifest: &Manifest, plan: &Plan, limits: Limits) -> Result<NetDetector> {
+pub fn detector(manifest: &Manifest, plan: Plan, limits: Limits) -> Result<NetDetector> {
     NetDetector::new(manifest, Engine::int8(manifest, plan)?, limits)
 }

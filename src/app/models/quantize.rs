@@ -104,7 +104,7 @@ pub fn run(registry: &Registry, args: &Args) -> Result<ExitCode> {
     if !args.ranges_only {
         write(&manifest.file, &file)?;
     }
-    let mut int8 = twin::detector(&manifest, &plan, Limits::default())?;
+    let mut int8 = twin::detector(&manifest, plan, Limits::default())?;
     manifest.golden = Some(int8.golden()?);
     write("model.toml", toml::to_string(&manifest).context("a manifest is always writable")?.as_bytes())?;
 

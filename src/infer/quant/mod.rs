@@ -22,6 +22,7 @@ pub mod graph;
 pub mod kernel;
 pub mod layout;
 pub mod matcher;
+pub mod peak;
 pub mod plan;
 pub mod ranges;
 pub mod report;

@@ -61,7 +61,7 @@ impl Error {
 pub fn report(graph: &Graph, ranges: &Ranges, options: Options, pictures: &Pictures) -> Result<Report> {
     let compiled = Compiled::new(graph, ranges, options)?;
     let Compiled { plan, scheme, layout, .. } = &compiled;
-    let mut session = Session::new(plan, Isa::best())?;
+    let mut session = Session::new(plan.clone(), Isa::best())?;
     let float = Float::new(graph, options.picture_zeros)?;
     let mut errors = vec![Error::default(); graph.tensors.len()];
     let mut outputs = vec![Error::default(); graph.outputs.len()];

@@ -2,15 +2,22 @@
 
 use super::graph::{Upsample, neighbour};
 use super::kernel::{Arena, Isa, Job};
-use super::plan::{Place, Plan, Step, StepKind, Sum, View};
+use super::plan::{Conv, Place, Plan, Step, StepKind, Sum, View};
+use crate::infer::{Kind, Layer};
 use anyhow::{Context, Result, ensure};
-use std::time::{Duration, Instant};
 
 pub struct Session {
     arena: Arena,
-    work: Vec<(String, Work)>,
+    work: Vec<Named>,
     /// Rows on their way from one view to another.
     scratch: Vec<u8>,
+}
+
+struct Named {
+    name: String,
+    /// Rows and columns that it looks at for one output, and its stride.
+    reach: [usize; 3],
+    work: Work,
 }
 
 enum Work {
@@ -26,15 +33,17 @@ enum Work {
 impl Session {
     /// # Errors
     /// A plan whose steps do not fit its buffers: the sentence names the step.
-    pub fn new(plan: &Plan, isa: Isa) -> Result<Self> {
+    pub fn new(plan: Plan, isa: Isa) -> Result<Self> {
         let arena = Arena::new(&plan.buffers, &plan.outputs, isa)?;
         ensure!(plan.buffers.first().is_some_and(|picture| picture.channels == 3), "it reads no picture");
         let work = plan
             .steps
-            .iter()
-            .map(|step| {
-                let work = bind(&arena, step).with_context(|| format!("its step {} is malformed", step.name))?;
-                Ok((step.name.clone(), work))
+            .into_iter()
+            .map(|Step { name, kind }| {
+                let reach = reach(&kind);
+                // Weights move from the plan to here, so that they are never there twice.
+                let work = bind(&arena, kind).with_context(|| format!("its step {name} is malformed"))?;
+                Ok(Named { name, reach, work })
             })
             .collect::<Result<_>>()?;
         Ok(Session { arena, work, scratch: Vec::new() })
@@ -62,14 +71,17 @@ impl Session {
         }
     }
 
-    /// Runs, and says what each step took.
-    pub fn run_timed(&mut self, mut took: impl FnMut(&str, Option<&Job>, Duration)) {
+    /// Runs, and calls `done` after each layer with its number.
+    pub fn run_each(&mut self, done: &mut dyn FnMut(usize)) {
         for index in 0..self.work.len() {
-            let start = Instant::now();
             self.step(index);
-            let (name, work) = &self.work[index];
-            took(name, if let Work::Conv(job) = work { Some(job) } else { None }, start.elapsed());
+            done(index);
         }
+    }
+
+    /// What [`Session::run`] does, in order.
+    pub fn layers(&self) -> Vec<Layer> {
+        self.work.iter().map(|named| named.layer(&self.arena)).collect()
     }
 
     /// Row by row, as the plan says.
@@ -84,7 +96,7 @@ impl Session {
 
     fn step(&mut self, index: usize) {
         let Session { arena, work, scratch } = self;
-        match &work[index].1 {
+        match &work[index].work {
             Work::Conv(job) => (0..job.height()).for_each(|y| arena.row(job, y)),
             Work::MaxPool { from, to, side, stride, pad } => {
                 max_pool(arena, *from, *to, [*side, *stride, *pad], scratch)
@@ -99,12 +111,47 @@ impl Session {
     }
 }
 
-fn bind(arena: &Arena, step: &Step) -> Result<Work> {
+impl Named {
+    fn layer(&self, arena: &Arena) -> Layer {
+        let [rows, columns, stride] = self.reach;
+        let (kind, what, shape, products) = match &self.work {
+            Work::Conv(job) if job.is_depthwise() => (Kind::Depthwise, "depthwise", job.shape(), job.products()),
+            Work::Conv(job) => (Kind::Dense, "dense", job.shape(), job.products()),
+            Work::MaxPool { to, .. } => (Kind::Other, "max pool", arena.known(*to), 0),
+            Work::AveragePool { to, .. } => (Kind::Other, "average pool", arena.known(*to), 0),
+            Work::Upsample { how: Upsample::Nearest, to, .. } => (Kind::Other, "nearest", arena.known(*to), 0),
+            Work::Upsample { how: Upsample::Bilinear, to, .. } => (Kind::Other, "bilinear", arena.known(*to), 0),
+            Work::Add { to, .. } => (Kind::Other, "add", arena.known(*to), 0),
+            Work::Copy { to, .. } => (Kind::Other, "copy", arena.known(*to), 0),
+            Work::Reals { from, .. } => (Kind::Other, "reals", arena.known(*from), 0),
+        };
+        let mut what = what.to_string();
+        if rows > 0 {
+            what += &format!(" {rows}x{columns}");
+        }
+        if stride > 1 {
+            what += &format!(" / {stride}");
+        }
+        Layer { name: self.name.clone(), kind, what, shape, products }
+    }
+}
+
+/// Rows, columns and stride, where a step has them; else zeros.
+fn reach(kind: &StepKind) -> [usize; 3] {
+    match kind {
+        StepKind::Dense { conv: Conv { kernel: [rows, columns], stride, .. }, .. } => [*rows, *columns, *stride],
+        StepKind::Depthwise { conv: Conv { kernel: [rows, columns], stride, .. }, .. } => [*rows, *columns, *stride],
+        StepKind::MaxPool { side, stride, .. } | StepKind::AveragePool { side, stride, .. } => [*side, *side, *stride],
+        _ => [0; 3],
+    }
+}
+
+fn bind(arena: &Arena, kind: StepKind) -> Result<Work> {
     let shape = |view: View| arena.shape(view);
-    let work = match &step.kind {
-        StepKind::Dense { conv, epilogue, added } => Work::Conv(Box::new(arena.dense(conv, epilogue, *added)?)),
-        StepKind::Depthwise { conv, epilogue, added } => Work::Conv(Box::new(arena.depthwise(conv, epilogue, *added)?)),
-        &StepKind::MaxPool { from, to, side, stride, pad } => {
+    let work = match kind {
+        StepKind::Dense { conv, epilogue, added } => Work::Conv(Box::new(arena.dense(conv, epilogue, added)?)),
+        StepKind::Depthwise { conv, epilogue, added } => Work::Conv(Box::new(arena.depthwise(conv, epilogue, added)?)),
+        StepKind::MaxPool { from, to, side, stride, pad } => {
             let ([h, w, c], [oh, ow, oc]) = (shape(from)?, shape(to)?);
             let fits = |size: usize, out: usize| (out - 1) * stride < size + pad;
             ensure!(
@@ -113,7 +160,7 @@ fn bind(arena: &Arena, step: &Step) -> Result<Work> {
             );
             Work::MaxPool { from, to, side, stride, pad }
         }
-        &StepKind::AveragePool { from, to, side, stride } => {
+        StepKind::AveragePool { from, to, side, stride } => {
             let ([h, w, c], [oh, ow, oc]) = (shape(from)?, shape(to)?);
             let fits = |size: usize, out: usize| (out - 1) * stride + side <= size;
             ensure!(
@@ -122,13 +169,13 @@ fn bind(arena: &Arena, step: &Step) -> Result<Work> {
             );
             Work::AveragePool { from, to, side, stride }
         }
-        &StepKind::Upsample { how, from, to } => {
+        StepKind::Upsample { how, from, to } => {
             let ([h, w, c], found) = (shape(from)?, shape(to)?);
             ensure!(found == [2 * h, 2 * w, c], "it makes {found:?} of {:?}", [h, w, c]);
             Work::Upsample { how, from, to }
         }
         StepKind::Add { from, to, sum } => {
-            let shapes = [shape(from[0])?, shape(from[1])?, shape(*to)?];
+            let shapes = [shape(from[0])?, shape(from[1])?, shape(to)?];
             let channels = shapes[2][2];
             ensure!(shapes[0] == shapes[1] && shapes[1] == shapes[2], "it adds {shapes:?}");
             let lengths = [sum.scales[0].len(), sum.scales[1].len(), sum.zero.len(), sum.floor.len()];
@@ -136,18 +183,18 @@ fn bind(arena: &Arena, step: &Step) -> Result<Work> {
             let scales = sum.scales.iter().flatten().all(|s| (0..=Sum::MOST).contains(s));
             let zeros = sum.zero.iter().all(|z| z.unsigned_abs() <= 256 * Sum::MOST.unsigned_abs());
             ensure!(scales && zeros, "one of its constants is beyond what it may be");
-            Work::Add { from: *from, to: *to, sum: sum.clone() }
+            Work::Add { from, to, sum }
         }
-        &StepKind::Copy { from, to } => {
+        StepKind::Copy { from, to } => {
             ensure!(shape(from)? == shape(to)?, "it copies {:?} to {:?}", shape(from)?, shape(to)?);
             Work::Copy { from, to }
         }
         StepKind::Reals { from, scale, zero, to } => {
-            let [height, width, channels] = shape(*from)?;
+            let [height, width, channels] = shape(from)?;
             let lengths = [scale.len(), zero.len()];
             ensure!(lengths == [channels; 2] && to.channels <= channels, "its constants are {lengths:?} long");
-            arena.place(*to, height * width)?;
-            Work::Reals { from: *from, scale: scale.clone(), zero: zero.clone(), to: *to }
+            arena.place(to, height * width)?;
+            Work::Reals { from, scale, zero, to }
         }
     };
     Ok(work)

@@ -119,7 +119,7 @@ fn plan(graph: &Graph, curve: Curve) -> Plan {
 /// The error of the outputs of both ways to compute curves, of their size: root mean squares.
 fn check(graph: &Graph, most: f32) {
     for curve in [Curve::Exact, Curve::Table] {
-        let mut session = Session::new(&plan(graph, curve), Isa::Scalar).unwrap();
+        let mut session = Session::new(plan(graph, curve), Isa::Scalar).unwrap();
         let float = Float::new(graph, ZEROS).unwrap();
         let (mut wrong, mut size) = (0.0, 0.0);
         for seed in 0..4 {

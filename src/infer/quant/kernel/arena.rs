@@ -88,6 +88,19 @@ impl Job {
         self.height
     }
 
+    pub fn is_depthwise(&self) -> bool {
+        matches!(self.weights, Weights::Depthwise(_))
+    }
+
+    /// Height, width and channels of what it makes, padding and all.
+    pub fn shape(&self) -> [usize; 3] {
+        let channels = match &self.weights {
+            Weights::Dense { weights, .. } => weights.outputs,
+            Weights::Depthwise(weights) => weights.channels,
+        };
+        [self.height, self.width, channels]
+    }
+
     /// Products of an input and a weight, padding and all.
     pub fn products(&self) -> u64 {
         let pixels = (self.height * self.width) as u64;
@@ -181,12 +194,12 @@ impl Arena {
     }
 
     /// Binds a convolution over all channels to its places.
-    pub fn dense(&self, conv: &Conv<Dense>, epilogue: &Epilogue, added: Option<View>) -> Result<Job> {
-        let mut weights = conv.weights.clone();
+    pub fn dense(&self, conv: Conv<Dense>, epilogue: Epilogue, added: Option<View>) -> Result<Job> {
+        let Conv { mut weights, kernel, stride, pad, from, to } = conv;
         self.isa.prepare(&mut weights);
-        let [_, _, channels] = self.shape(conv.from)?;
-        let [rows, columns] = conv.kernel;
-        let room = self.rooms[conv.from.buffer];
+        let [_, _, channels] = self.shape(from)?;
+        let [rows, columns] = kernel;
+        let room = self.rooms[from.buffer];
         // Pixels that lie side by side are read as one.
         let whole = channels == room.channels;
         let segments: Vec<usize> = if whole {
@@ -200,37 +213,42 @@ impl Arena {
         let length = weights.outputs * weights.segments * weights.dwords * 4;
         ensure!(weights.bytes.len() == length, "its weights are not of the length that their shape asks for");
         ensure!(weights.segments * weights.dwords * 4 <= MOST_PRODUCTS, "its sums may leave 32 bits");
-        let (outputs, offsets) = (weights.outputs, weights.offsets.len());
-        self.bind(conv, Weights::Dense { weights, segments }, [outputs, offsets], epilogue, added)
+        let lengths = [weights.outputs, weights.offsets.len()];
+        let conv = Conv { weights: Weights::Dense { weights, segments }, kernel, stride, pad, from, to };
+        self.bind(conv, lengths, epilogue, added)
     }
 
     /// Binds a depthwise convolution to its places.
-    pub fn depthwise(&self, conv: &Conv<Depthwise>, epilogue: &Epilogue, added: Option<View>) -> Result<Job> {
-        let weights = conv.weights.clone();
-        let [_, _, channels] = self.shape(conv.from)?;
+    pub fn depthwise(&self, conv: Conv<Depthwise>, epilogue: Epilogue, added: Option<View>) -> Result<Job> {
+        let Conv { weights, kernel, stride, pad, from, to } = conv;
+        let [_, _, channels] = self.shape(from)?;
         let Depthwise { side, channels: outputs, .. } = weights;
-        ensure!(conv.kernel == [side, side] && (1..=16).contains(&side), "its kernel is {:?}", conv.kernel);
+        ensure!(kernel == [side, side] && (1..=16).contains(&side), "its kernel is {kernel:?}");
         ensure!(channels == outputs, "it has weights for {outputs} channels of {channels}");
         let length = outputs * side * side.div_ceil(4) * 4;
         ensure!(weights.bytes.len() == length, "its weights are not of the length that their shape asks for");
-        let offsets = weights.offsets.len();
-        self.bind(conv, Weights::Depthwise(weights), [outputs, offsets], epilogue, added)
+        let lengths = [outputs, weights.offsets.len()];
+        self.bind(
+            Conv { weights: Weights::Depthwise(weights), kernel, stride, pad, from, to },
+            lengths,
+            epilogue,
+            added,
+        )
     }
 
-    fn bind<W>(
+    fn bind(
         &self,
-        conv: &Conv<W>,
-        weights: Weights,
+        conv: Conv<Weights>,
         [outputs, offsets]: [usize; 2],
-        epilogue: &Epilogue,
+        epilogue: Epilogue,
         added: Option<View>,
     ) -> Result<Job> {
-        let room = self.rooms[conv.from.buffer];
-        let Conv { kernel, stride, pad, from, .. } = *conv;
+        let Conv { weights, kernel, stride, pad, from, to } = conv;
+        let room = self.rooms[from.buffer];
         ensure!(outputs > 0 && outputs % BLOCK == 0 && offsets == outputs, "it has {outputs} outputs");
         ensure!((1..=8).contains(&stride) && pad.iter().all(|p| *p <= room.border), "it reaches beyond the border");
-        check_epilogue(epilogue, outputs, added.is_some(), matches!(conv.to, Target::Reals { .. }))?;
-        let (out, [height, width]) = self.target(conv.to, outputs)?;
+        check_epilogue(&epilogue, outputs, added.is_some(), matches!(to, Target::Reals { .. }))?;
+        let (out, [height, width]) = self.target(to, outputs)?;
         ensure!(height > 0 && width > 0, "it has no output");
         // What the last output reads must lie within the border as well.
         for (outputs, size, kernel, pad) in
@@ -239,7 +257,7 @@ impl Arena {
             let last = (outputs - 1) * stride + kernel;
             ensure!((1..=16).contains(&kernel) && last <= size + pad + room.border, "it reaches beyond the border");
         }
-        if let Target::Bytes(to) = conv.to {
+        if let Target::Bytes(to) = to {
             let apart = |a: View, b: View| {
                 a.buffer != b.buffer || a.channel + a.channels <= b.channel || b.channel + b.channels <= a.channel
             };
@@ -255,7 +273,7 @@ impl Arena {
         Ok(Job {
             arena,
             weights,
-            epilogue: epilogue.clone(),
+            epilogue,
             from: first,
             step: line * stride,
             pixel,

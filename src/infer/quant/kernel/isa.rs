@@ -67,6 +67,11 @@ impl Isa {
         Isa::available().pop().unwrap_or(Isa::Scalar)
     }
 
+    /// The one of this [`name`](Isa::name), if this processor can run it.
+    pub fn named(name: &str) -> Option<Isa> {
+        Isa::available().into_iter().find(|isa| isa.name() == name)
+    }
+
     pub fn name(self) -> &'static str {
         match self {
             Isa::Scalar => "scalar",
