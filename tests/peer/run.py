@@ -95,7 +95,7 @@ def main():
         plan = config(folder, args.line)
         commands = {
             "python": [python(), HERE / "job.py", args.film, args.model, args.line],
-            "watchpost": [args.watchpost, "count", args.film, "--config", plan, "--model", args.name, "--json", "-"],
+            "watchpost": [args.watchpost.resolve(), "count", args.film, "--config", plan, "--model", args.name, "--json", "-"],
         }
         costs, counts = {name: [] for name in commands}, {}
         for turn in range(args.rounds):
