@@ -263,7 +263,7 @@ fn means_stay_where_they_are() {
         // How far the mean of each column is from that of the floats, over the pictures that were calibrated with.
         let offset = |ranges: &Ranges| {
             let plan = compile(&net.graph, ranges, Options { curve, picture_zeros: ZEROS }).unwrap();
-            let mut session = Session::new(&plan, Isa::Scalar).unwrap();
+            let mut session = Session::new(plan.clone(), Isa::Scalar).unwrap();
             let mut sums = [0f64; 24];
             for i in 0..12 {
                 let picture = picture(&net.graph, 100 + i);
