@@ -14,10 +14,13 @@ use super::kernel::{Act, Dense, Depthwise, Epilogue};
 use super::plan::{Buffer, Conv, Place, Plan, Step, StepKind, Sum, Target, View};
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
+use std::cell::Cell;
 
 const MAGIC: &[u8; 8] = b"WPINT8\0\x01";
 /// Far more than a network of a thousand layers needs.
 const MOST_DESCRIPTION: usize = 4 << 20;
+/// Bytes of a step's name, which errors repeat.
+const LONGEST_NAME: usize = 200;
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -130,14 +133,13 @@ impl Data {
     fn part(&mut self, kind: &StepKind) -> Part {
         match kind {
             StepKind::Dense { conv, epilogue, added } => {
-                let Dense { bytes, outputs, segments, dwords, .. } = &conv.weights;
-                let at = self.weights(bytes);
-                let weights = WeightsPart::Dense { at, outputs: *outputs, segments: *segments, dwords: *dwords };
+                let (bytes, [outputs, segments, dwords]) = conv.weights.packed();
+                let weights = WeightsPart::Dense { at: self.weights(bytes), outputs, segments, dwords };
                 self.conv(conv, weights, epilogue, *added)
             }
             StepKind::Depthwise { conv, epilogue, added } => {
-                let Depthwise { bytes, channels, side, .. } = &conv.weights;
-                let weights = WeightsPart::Depthwise { at: self.weights(bytes), channels: *channels, side: *side };
+                let (bytes, [channels, side]) = conv.weights.packed();
+                let weights = WeightsPart::Depthwise { at: self.weights(bytes), channels, side };
                 self.conv(conv, weights, epilogue, *added)
             }
             &StepKind::MaxPool { from, to, side, stride, pad } => {
@@ -221,12 +223,14 @@ pub fn read(file: &[u8]) -> Result<Plan> {
     let parts = rest.split_at_checked(length).filter(|_| length <= MOST_DESCRIPTION);
     let (text, data) = parts.with_context(|| format!("its description of {length} bytes does not lie in it"))?;
     let description: Description = serde_json::from_slice(text).context("its description cannot be read")?;
-    let source = Source(data);
+    let source = Source { data, left: Cell::new(data.len()) };
     let buffers = description.buffers.into_iter().map(|(height, width, channels, border, zeros)| {
         Ok(Buffer { height, width, channels, border, zeros: source.bytes(zeros)?.to_vec() })
     });
     let buffers = buffers.collect::<Result<_>>()?;
-    let steps = description.steps.into_iter().map(|(name, part)| {
+    let steps = description.steps.into_iter().enumerate().map(|(i, (name, part))| {
+        let printable = name.len() <= LONGEST_NAME && !name.contains(char::is_control);
+        ensure!(printable, "step {i} has a name of {} bytes that cannot be printed", name.len());
         let kind = source.step(part).with_context(|| format!("its step {name} is malformed"))?;
         Ok(Step { name, kind })
     });
@@ -234,12 +238,20 @@ pub fn read(file: &[u8]) -> Result<Plan> {
 }
 
 /// What is behind the description, while it is read.
-struct Source<'a>(&'a [u8]);
+struct Source<'a> {
+    data: &'a [u8],
+    /// Bytes that may still be pointed at. Each is for one reader, so that a plan is never much larger than its file.
+    left: Cell<usize>,
+}
 
 impl Source<'_> {
     fn bytes(&self, (at, length): Span) -> Result<&[u8]> {
-        let found = at.checked_add(length).and_then(|end| self.0.get(at..end));
-        found.with_context(|| format!("{length} bytes at {at} do not lie in its {} bytes", self.0.len()))
+        let found = at.checked_add(length).and_then(|end| self.data.get(at..end));
+        let found =
+            found.with_context(|| format!("{length} bytes at {at} do not lie in its {} bytes", self.data.len()))?;
+        let left = self.left.get().checked_sub(length);
+        self.left.set(left.with_context(|| format!("{length} bytes at {at} are somebody else's already"))?);
+        Ok(found)
     }
 
     fn weights(&self, span: Span) -> Result<Vec<i8>> {

@@ -11,6 +11,8 @@
 //!
 //! Absent: training, weights of fewer bits, and networks of anything but convolutions.
 
+#[cfg(test)]
+mod bounds;
 pub mod calibrate;
 mod check;
 mod clip;

@@ -93,8 +93,8 @@ pub fn report(graph: &Graph, ranges: &Ranges, options: Options, pictures: &Pictu
     };
     for step in &plan.steps {
         let (weights, epilogue) = match &step.kind {
-            StepKind::Dense { conv, epilogue, .. } => (conv.weights.bytes.len(), epilogue),
-            StepKind::Depthwise { conv, epilogue, .. } => (conv.weights.bytes.len(), epilogue),
+            StepKind::Dense { conv, epilogue, .. } => (conv.weights.packed().0.len(), epilogue),
+            StepKind::Depthwise { conv, epilogue, .. } => (conv.weights.packed().0.len(), epilogue),
             _ => continue,
         };
         report.weights += weights;

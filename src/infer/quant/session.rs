@@ -6,11 +6,17 @@ use super::plan::{Conv, Place, Plan, Step, StepKind, Sum, View};
 use crate::infer::{Kind, Layer};
 use anyhow::{Context, Result, ensure};
 
+/// Most bytes on their way within a step.
+const MOST_SCRATCH: usize = 1 << 28;
+/// Most products for one picture: several times what the largest detectors need, and minutes of the slowest kernel.
+const MOST_PRODUCTS: u64 = 1 << 38;
+
 pub struct Session {
     arena: Arena,
     work: Vec<Named>,
     /// Rows on their way from one view to another.
     scratch: Vec<u8>,
+    products: u64,
 }
 
 struct Named {
@@ -45,12 +51,28 @@ impl Session {
                 let work = bind(&arena, kind).with_context(|| format!("its step {name} is malformed"))?;
                 Ok(Named { name, reach, work })
             })
-            .collect::<Result<_>>()?;
-        Ok(Session { arena, work, scratch: Vec::new() })
+            .collect::<Result<Vec<_>>>()?;
+        let products = work.iter().fold(0u64, |sum, named: &Named| sum.saturating_add(products(&arena, &named.work)));
+        ensure!(
+            products <= MOST_PRODUCTS,
+            "it needs {products} products for a picture, expected at most {MOST_PRODUCTS}"
+        );
+        Ok(Session { arena, work, scratch: Vec::new(), products })
     }
 
     pub fn isa(&self) -> Isa {
         self.arena.isa()
+    }
+
+    /// How much is computed for a picture: products of convolutions, and bytes that other steps look at.
+    pub fn products(&self) -> u64 {
+        self.products
+    }
+
+    /// All bytes and the bits of all reals, to compare them with those of another.
+    #[cfg(test)]
+    pub fn memory(&self) -> (&[u8], Vec<u32>) {
+        self.arena.memory()
     }
 
     /// One row of the picture: bytes, the channels of a pixel together.
@@ -95,7 +117,7 @@ impl Session {
     }
 
     fn step(&mut self, index: usize) {
-        let Session { arena, work, scratch } = self;
+        let Session { arena, work, scratch, .. } = self;
         match &work[index].work {
             Work::Conv(job) => (0..job.height()).for_each(|y| arena.row(job, y)),
             Work::MaxPool { from, to, side, stride, pad } => {
@@ -153,20 +175,23 @@ fn bind(arena: &Arena, kind: StepKind) -> Result<Work> {
         StepKind::Depthwise { conv, epilogue, added } => Work::Conv(Box::new(arena.depthwise(conv, epilogue, added)?)),
         StepKind::MaxPool { from, to, side, stride, pad } => {
             let ([h, w, c], [oh, ow, oc]) = (shape(from)?, shape(to)?);
-            let fits = |size: usize, out: usize| (out - 1) * stride < size + pad;
             ensure!(
-                c == oc && pad < side && side <= 64 && stride > 0 && fits(h, oh) && fits(w, ow),
-                "it pools beyond its input"
+                (1..=64).contains(&side) && (1..=64).contains(&stride) && pad < side,
+                "its square is of {side} pixels every {stride}"
             );
+            let fits = |size: usize, out: usize| (out - 1) * stride < size + pad;
+            ensure!(c == oc && fits(h, oh) && fits(w, ow), "it pools beyond its input");
+            ensure!(h * ow <= MOST_SCRATCH / c, "it pools {h} rows to {ow} columns, which is too much at once");
             Work::MaxPool { from, to, side, stride, pad }
         }
         StepKind::AveragePool { from, to, side, stride } => {
             let ([h, w, c], [oh, ow, oc]) = (shape(from)?, shape(to)?);
-            let fits = |size: usize, out: usize| (out - 1) * stride + side <= size;
             ensure!(
-                c == oc && (1..=64).contains(&side) && stride <= 64 && fits(h, oh) && fits(w, ow),
-                "it pools beyond its input"
+                (1..=64).contains(&side) && (1..=64).contains(&stride),
+                "its square is of {side} pixels every {stride}"
             );
+            let fits = |size: usize, out: usize| (out - 1) * stride + side <= size;
+            ensure!(c == oc && fits(h, oh) && fits(w, ow), "it pools beyond its input");
             Work::AveragePool { from, to, side, stride }
         }
         StepKind::Upsample { how, from, to } => {
@@ -193,11 +218,25 @@ fn bind(arena: &Arena, kind: StepKind) -> Result<Work> {
             let [height, width, channels] = shape(from)?;
             let lengths = [scale.len(), zero.len()];
             ensure!(lengths == [channels; 2] && to.channels <= channels, "its constants are {lengths:?} long");
+            let finite = scale.iter().chain(&zero).all(|constant| constant.abs() <= 1e9);
+            ensure!(finite, "one of its constants is no finite number of a useful size");
             arena.place(to, height * width)?;
             Work::Reals { from, scale, zero, to }
         }
     };
     Ok(work)
+}
+
+/// How much a step computes: products, or bytes looked at.
+fn products(arena: &Arena, work: &Work) -> u64 {
+    let bytes = |view: View| arena.known(view).iter().map(|n| *n as u64).product::<u64>();
+    match work {
+        Work::Conv(job) => job.products(),
+        Work::MaxPool { from, to, side, .. } => (bytes(*from) + bytes(*to)) * *side as u64,
+        Work::AveragePool { to, side, .. } => bytes(*to) * (side * side) as u64,
+        Work::Upsample { to, .. } | Work::Add { to, .. } | Work::Copy { to, .. } => bytes(*to),
+        Work::Reals { from, .. } => bytes(*from),
+    }
 }
 
 /// The pixels of a row of a view, their channels together, without what lies between.

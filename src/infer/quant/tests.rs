@@ -28,18 +28,25 @@ impl Dice {
 }
 
 /// A network that is put together layer by layer.
-struct Net {
-    graph: Graph,
+pub(super) struct Net {
+    pub(super) graph: Graph,
     dice: Dice,
 }
 
 impl Net {
-    fn new(height: usize, width: usize) -> Self {
+    pub(super) fn new(height: usize, width: usize) -> Self {
         let picture = Tensor { name: "picture".into(), height, width, channels: 3, most: f32::INFINITY };
         Net { graph: Graph { tensors: vec![picture], ..Graph::default() }, dice: Dice(7) }
     }
 
-    fn push(&mut self, kind: Kind, inputs: &[TensorId], height: usize, width: usize, channels: usize) -> TensorId {
+    pub(super) fn push(
+        &mut self,
+        kind: Kind,
+        inputs: &[TensorId],
+        height: usize,
+        width: usize,
+        channels: usize,
+    ) -> TensorId {
         let output = self.graph.tensors.len();
         let name = format!("t{output}");
         self.graph.tensors.push(Tensor { name, height, width, channels, most: f32::INFINITY });
@@ -48,7 +55,14 @@ impl Net {
     }
 
     /// Channels differ in range, as they do in trained networks. Padded so that a stride of 1 keeps the size.
-    fn conv(&mut self, inputs: &[TensorId], channels: Option<usize>, side: usize, stride: usize, act: Act) -> TensorId {
+    pub(super) fn conv(
+        &mut self,
+        inputs: &[TensorId],
+        channels: Option<usize>,
+        side: usize,
+        stride: usize,
+        act: Act,
+    ) -> TensorId {
         let from = self.graph.tensors[inputs[0]].clone();
         let (outputs, each) = (channels.unwrap_or(from.channels), channels.map_or(1, |_| from.channels));
         let taps = side * side;
@@ -65,22 +79,22 @@ impl Net {
         self.push(Kind::Conv(conv), inputs, out(from.height), out(from.width), outputs)
     }
 
-    fn dense(&mut self, input: TensorId, channels: usize, act: Act) -> TensorId {
+    pub(super) fn dense(&mut self, input: TensorId, channels: usize, act: Act) -> TensorId {
         self.conv(&[input], Some(channels), 1, 1, act)
     }
 
-    fn depthwise(&mut self, input: TensorId, side: usize, act: Act) -> TensorId {
+    pub(super) fn depthwise(&mut self, input: TensorId, side: usize, act: Act) -> TensorId {
         self.conv(&[input], None, side, 1, act)
     }
 
-    fn concat(&mut self, inputs: &[TensorId]) -> TensorId {
+    pub(super) fn concat(&mut self, inputs: &[TensorId]) -> TensorId {
         let first = self.graph.tensors[inputs[0]].clone();
         let channels = inputs.iter().map(|input| self.graph.tensors[*input].channels).sum();
         self.push(Kind::Concat, inputs, first.height, first.width, channels)
     }
 
     /// A matrix of these, below each other.
-    fn output(&mut self, tensors: &[TensorId]) {
+    pub(super) fn output(&mut self, tensors: &[TensorId]) {
         let mut output = Output { rows: 0, columns: 0, pieces: Vec::new() };
         for tensor in tensors {
             let t = &self.graph.tensors[*tensor];
@@ -93,7 +107,7 @@ impl Net {
 }
 
 /// Squares of colours, as pictures are: neighbours are alike.
-fn picture(graph: &Graph, seed: u64) -> Vec<u8> {
+pub(super) fn picture(graph: &Graph, seed: u64) -> Vec<u8> {
     let mut dice = Dice(seed);
     let (height, width) = (graph.tensors[0].height, graph.tensors[0].width);
     let colours: Vec<[i32; 3]> = (0..64).map(|_| [0; 3].map(|_| (dice.next() % 256) as i32)).collect();
@@ -112,7 +126,7 @@ fn ranges(graph: &Graph, threads: usize) -> Ranges {
 
 const ZEROS: [u8; 3] = [10, 120, 200];
 
-fn plan(graph: &Graph, curve: Curve) -> Plan {
+pub(super) fn plan(graph: &Graph, curve: Curve) -> Plan {
     compile(graph, &ranges(graph, 2), Options { curve, picture_zeros: ZEROS }).unwrap()
 }
 

@@ -4,15 +4,23 @@
 //! lies inside the arena that made it; that is what makes [`Arena::row`] sound. An arena never changes its size.
 
 use super::Act;
+use super::pack::MOST_PRODUCTS;
+#[cfg(debug_assertions)]
+use super::scalar;
 use super::{Added, BLOCK, Dense, DenseRow, Depthwise, DepthwiseRow, Epilogue, Isa, Out, SLACK, TABLE};
 use crate::infer::quant::plan::{Buffer, Conv, Place, Target, View};
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
+#[cfg(debug_assertions)]
+use std::ops::Range;
+use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Largest memory of one network.
+/// Largest memory of one network, and of its outputs.
 const MOST_BYTES: usize = 1 << 30;
-/// Most products in one sum: more of the largest could leave 32 bits.
-const MOST_PRODUCTS: usize = 66_000;
+/// Pixels and channels of a buffer.
+const SIDES: RangeInclusive<usize> = 1..=1 << 14;
+/// Rows and columns of a kernel.
+const KERNELS: RangeInclusive<usize> = 1..=16;
 
 pub struct Arena {
     id: u64,
@@ -36,6 +44,10 @@ struct Room {
 impl Room {
     fn line(&self) -> usize {
         (self.width + 2 * self.border) * self.channels
+    }
+
+    fn length(&self) -> usize {
+        self.line().saturating_mul(self.height + 2 * self.border)
     }
 
     /// Of a pixel of the picture, not of the border.
@@ -62,6 +74,9 @@ pub struct Job {
     out: To,
     height: usize,
     width: usize,
+    /// The buffers that are read, and how many channels are written, padding and all.
+    #[cfg(debug_assertions)]
+    watched: ([usize; 2], usize),
 }
 
 enum Weights {
@@ -117,29 +132,44 @@ impl Arena {
     pub fn new(buffers: &[Buffer], outputs: &[[usize; 2]], isa: Isa) -> Result<Self> {
         static IDS: AtomicU64 = AtomicU64::new(0);
         ensure!(Isa::available().contains(&isa), "this processor has no {}", isa.name());
-        let mut bytes = Vec::new();
-        let mut rooms = Vec::new();
+        let mut rooms: Vec<Room> = Vec::new();
+        let mut length = 0;
         for (i, buffer) in buffers.iter().enumerate() {
             let Buffer { height, width, channels, border, ref zeros } = *buffer;
             let sides = [height, width, channels];
-            ensure!(sides.iter().all(|n| (1..=1 << 14).contains(n)) && border <= 16, "buffer {i} is {sides:?}");
+            ensure!(sides.iter().all(|n| SIDES.contains(n)) && border <= 16, "buffer {i} is {sides:?}");
             ensure!(zeros.len() == channels, "buffer {i} has {} zeros for {channels} channels", zeros.len());
-            let room = Room { at: bytes.len(), height, width, channels, border };
-            let length = room.line() * (height + 2 * border);
-            ensure!(bytes.len() + length < MOST_BYTES, "the buffers need more than {MOST_BYTES} bytes");
-            bytes.extend(zeros.iter().copied().cycle().take(length));
+            let room = Room { at: length, height, width, channels, border };
+            length = length.saturating_add(room.length() + SLACK);
+            ensure!(length <= MOST_BYTES, "its buffers need more than {MOST_BYTES} bytes");
             rooms.push(room);
         }
-        bytes.resize(bytes.len() + SLACK, 0);
-        let reals = outputs.iter().map(|[rows, columns]| rows.saturating_mul(*columns)).collect::<Vec<_>>();
-        ensure!(reals.iter().all(|n| *n < MOST_BYTES / 4), "the outputs are {outputs:?}");
-        let outputs_made = reals.into_iter().map(|n| vec![0.0; n]).collect();
+        let reals = outputs.iter().map(|[rows, columns]| rows.saturating_mul(*columns));
+        let all = reals.clone().fold(0, usize::saturating_add);
+        ensure!(
+            reals.clone().all(|n| n > 0) && all <= MOST_BYTES / 4,
+            "its outputs are of {all} reals, expected some and at most {}",
+            MOST_BYTES / 4
+        );
+        let mut bytes = Vec::new();
+        bytes.try_reserve_exact(length).context("there is not enough memory for its buffers")?;
+        for (room, buffer) in rooms.iter().zip(buffers) {
+            bytes.extend(buffer.zeros.iter().copied().cycle().take(room.length()));
+            bytes.resize(bytes.len() + SLACK, 0);
+        }
+        let outputs_made = reals.map(|n| vec![0.0; n]).collect();
         let id = IDS.fetch_add(1, Ordering::Relaxed);
         Ok(Arena { id, isa, bytes, rooms, outputs: outputs_made, shapes: outputs.to_vec() })
     }
 
     pub fn isa(&self) -> Isa {
         self.isa
+    }
+
+    /// All there is, to compare it with that of another.
+    #[cfg(test)]
+    pub fn memory(&self) -> (&[u8], Vec<u32>) {
+        (&self.bytes, self.outputs.iter().flatten().map(|real| real.to_bits()).collect())
     }
 
     pub fn output(&self, output: usize) -> &[f32] {
@@ -153,9 +183,10 @@ impl Arena {
 
     /// Whether rows and columns of a place are in an output.
     pub fn place(&self, place: Place, rows: usize) -> Result<()> {
-        let shape = self.shapes.get(place.output).copied().unwrap_or_default();
-        let fits =
-            place.row.saturating_add(rows) <= shape[0] && place.column.saturating_add(place.channels) <= shape[1];
+        let shape = self.shapes.get(place.output).copied();
+        let shape = shape.with_context(|| format!("there is no output {}", place.output))?;
+        let within = |at: usize, n: usize, size: usize| n > 0 && at.checked_add(n).is_some_and(|end| end <= size);
+        let fits = within(place.row, rows, shape[0]) && within(place.column, place.channels, shape[1]);
         ensure!(fits, "it does not fit into an output of {shape:?}");
         Ok(())
     }
@@ -196,12 +227,14 @@ impl Arena {
     /// Binds a convolution over all channels to its places.
     pub fn dense(&self, conv: Conv<Dense>, epilogue: Epilogue, added: Option<View>) -> Result<Job> {
         let Conv { mut weights, kernel, stride, pad, from, to } = conv;
-        self.isa.prepare(&mut weights);
         let [_, _, channels] = self.shape(from)?;
         let [rows, columns] = kernel;
+        ensure!(kernel.iter().all(|n| KERNELS.contains(n)), "its kernel is {kernel:?}");
         let room = self.rooms[from.buffer];
         // Pixels that lie side by side are read as one.
         let whole = channels == room.channels;
+        // Vectors are read whole, and may not reach into channels that somebody writes.
+        ensure!(whole || channels.is_multiple_of(BLOCK), "it reads {channels} channels of {}", room.channels);
         let segments: Vec<usize> = if whole {
             (0..rows).map(|ky| ky * room.line()).collect()
         } else {
@@ -213,6 +246,7 @@ impl Arena {
         let length = weights.outputs * weights.segments * weights.dwords * 4;
         ensure!(weights.bytes.len() == length, "its weights are not of the length that their shape asks for");
         ensure!(weights.segments * weights.dwords * 4 <= MOST_PRODUCTS, "its sums may leave 32 bits");
+        self.isa.prepare(&mut weights);
         let lengths = [weights.outputs, weights.offsets.len()];
         let conv = Conv { weights: Weights::Dense { weights, segments }, kernel, stride, pad, from, to };
         self.bind(conv, lengths, epilogue, added)
@@ -223,7 +257,7 @@ impl Arena {
         let Conv { weights, kernel, stride, pad, from, to } = conv;
         let [_, _, channels] = self.shape(from)?;
         let Depthwise { side, channels: outputs, .. } = weights;
-        ensure!(kernel == [side, side] && (1..=16).contains(&side), "its kernel is {kernel:?}");
+        ensure!(kernel == [side, side] && KERNELS.contains(&side), "its kernel is {kernel:?}");
         ensure!(channels == outputs, "it has weights for {outputs} channels of {channels}");
         let length = outputs * side * side.div_ceil(4) * 4;
         ensure!(weights.bytes.len() == length, "its weights are not of the length that their shape asks for");
@@ -249,14 +283,14 @@ impl Arena {
         ensure!((1..=8).contains(&stride) && pad.iter().all(|p| *p <= room.border), "it reaches beyond the border");
         check_epilogue(&epilogue, outputs, added.is_some(), matches!(to, Target::Reals { .. }))?;
         let (out, [height, width]) = self.target(to, outputs)?;
-        ensure!(height > 0 && width > 0, "it has no output");
         // What the last output reads must lie within the border as well.
         for (outputs, size, kernel, pad) in
             [(height, room.height, kernel[0], pad[0]), (width, room.width, kernel[1], pad[1])]
         {
             let last = (outputs - 1) * stride + kernel;
-            ensure!((1..=16).contains(&kernel) && last <= size + pad + room.border, "it reaches beyond the border");
+            ensure!(last <= size + pad + room.border, "it reaches beyond the border");
         }
+        let beside = added.map(|view| self.same_shape(view, [height, width, outputs])).transpose()?;
         if let Target::Bytes(to) = to {
             let apart = |a: View, b: View| {
                 a.buffer != b.buffer || a.channel + a.channels <= b.channel || b.channel + b.channels <= a.channel
@@ -264,13 +298,16 @@ impl Arena {
             let apart = apart(from, to) && added.is_none_or(|added| apart(added, to));
             ensure!(apart, "it writes where it reads");
         }
-        let added = added.map(|view| self.same_shape(view, [height, width, outputs])).transpose()?;
         let line = room.line();
         let first = room.at + (room.border - pad[0]) * line + (room.border - pad[1]) * room.channels + from.channel;
         let dense = matches!(weights, Weights::Dense { .. });
         let pixel = room.channels * if dense { stride } else { 1 };
         let arena = self.id;
+        #[cfg(debug_assertions)]
+        let watched = ([from.buffer, added.unwrap_or(from).buffer], outputs);
         Ok(Job {
+            #[cfg(debug_assertions)]
+            watched,
             arena,
             weights,
             epilogue,
@@ -279,7 +316,7 @@ impl Arena {
             pixel,
             line,
             stride,
-            added,
+            added: beside,
             out,
             height,
             width,
@@ -301,7 +338,8 @@ impl Arena {
                 Ok((To::Bytes(lane), [height, width]))
             }
             Target::Reals { place, height, width } => {
-                ensure!(height <= 1 << 14 && width <= 1 << 14 && place.channels <= outputs, "its answer is {place:?}");
+                let fits = SIDES.contains(&height) && SIDES.contains(&width) && place.channels <= outputs;
+                ensure!(fits, "its answer is {place:?} of {height} x {width} pixels");
                 self.place(place, height * width)?;
                 let Place { output, row, column, channels } = place;
                 let columns = self.shapes[output][1];
@@ -337,23 +375,56 @@ impl Arena {
             let from = bytes.add(job.from + y * job.step).cast_const();
             match &job.weights {
                 Weights::Dense { weights, segments } => {
-                    self.isa.dense(&DenseRow { weights, epilogue, from, pixel, segments, width, added, out });
+                    let row = DenseRow { weights, epilogue, from, pixel, segments, width, added, out };
+                    #[cfg(debug_assertions)]
+                    if self.isa == Isa::Scalar {
+                        return scalar::dense(&row, &self.watch(job, out));
+                    }
+                    self.isa.dense(&row);
                 }
                 Weights::Depthwise(weights) => {
-                    self.isa.depthwise(&DepthwiseRow {
-                        weights,
-                        epilogue,
-                        from,
-                        pixel,
-                        line,
-                        stride,
-                        width,
-                        added,
-                        out,
-                    });
+                    let row = DepthwiseRow { weights, epilogue, from, pixel, line, stride, width, added, out };
+                    #[cfg(debug_assertions)]
+                    if self.isa == Isa::Scalar {
+                        return scalar::depthwise(&row, &self.watch(job, out));
+                    }
+                    self.isa.depthwise(&row);
                 }
             }
         }
+    }
+}
+
+#[cfg(debug_assertions)]
+impl Arena {
+    /// What a row of a job may touch.
+    fn watch(&self, job: &Job, out: Out) -> scalar::Watched {
+        let (read, outputs) = job.watched;
+        let read = read.map(|buffer| {
+            let Range { start, .. } = self.bytes.as_ptr_range();
+            let at = start.wrapping_add(self.rooms[buffer].at);
+            at..at.wrapping_add(self.rooms[buffer].length() + SLACK)
+        });
+        let (mut written, mut written_reals) = (read[0].start..read[0].start, std::ptr::null()..std::ptr::null());
+        match out {
+            Out::Bytes { to, pixel } => {
+                let to = to.cast_const();
+                written = to..to.wrapping_add((job.width - 1) * pixel + outputs);
+                // The slack of the last is nobody's.
+                let all = self.bytes.as_ptr_range();
+                assert!(all.start <= written.start && written.end <= all.end.wrapping_sub(SLACK), "a row in the arena");
+            }
+            Out::Reals { to, pixel, channels } => {
+                let to = to.cast_const();
+                written_reals = to..to.wrapping_add((job.width - 1) * pixel + channels);
+                let inside = |all: &Vec<f32>| {
+                    let all = all.as_ptr_range();
+                    all.start <= written_reals.start && written_reals.end <= all.end
+                };
+                assert!(self.outputs.iter().any(inside), "a row in an output");
+            }
+        }
+        scalar::Watched { read, written, written_reals }
     }
 }
 

@@ -119,7 +119,7 @@ impl Isa {
                 Isa::Neon => super::neon::dense(row),
                 #[cfg(target_arch = "aarch64")]
                 Isa::NeonDot => super::neon::dense_dot(row),
-                Isa::Scalar => scalar::dense(row),
+                Isa::Scalar => scalar::dense(row, &scalar::Promised),
             }
         }
     }
@@ -142,7 +142,7 @@ impl Isa {
                 Isa::Neon => super::neon::depthwise(row),
                 #[cfg(target_arch = "aarch64")]
                 Isa::NeonDot => super::neon::depthwise_dot(row),
-                Isa::Scalar => scalar::depthwise(row),
+                Isa::Scalar => scalar::depthwise(row, &scalar::Promised),
             }
         }
     }

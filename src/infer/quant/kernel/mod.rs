@@ -37,7 +37,7 @@ pub use pack::{Dense, Depthwise};
 pub const BLOCK: usize = 16;
 /// Entries of a table of [`Act::Table`].
 pub const TABLE: usize = 256;
-/// Bytes that must lie behind the last pixel a kernel may be given: the last group of a row of three channels reaches
+/// Bytes that must lie behind the last pixel of a buffer, which nobody writes: the last group of a row of three channels reaches
 /// a little past it, and vectors are loaded whole. What is read there is multiplied by zero.
 pub const SLACK: usize = 64;
 

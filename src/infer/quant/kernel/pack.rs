@@ -5,25 +5,28 @@ use anyhow::{Result, ensure};
 
 /// Larger than any kernel or number of channels: keeps sizes from overflowing.
 const MOST: usize = 1 << 16;
+/// Most products in one sum: more of the largest could leave 32 bits.
+pub(super) const MOST_PRODUCTS: usize = 66_000;
 
-/// Weights of a convolution over all channels.
+/// Weights of a convolution over all channels. Kernels trust that the fields fit each other, so nothing outside of this
+/// folder can reach them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Dense {
     /// `[outputs / 16][segment][dword][16][4]`: four input bytes of sixteen outputs lie in 64 bytes.
-    pub bytes: Vec<i8>,
+    pub(super) bytes: Vec<i8>,
     /// The sum of an output's weights, times 128: kernels that multiply signed bytes take 128 off the input.
-    pub offsets: Vec<i32>,
+    pub(super) offsets: Vec<i32>,
     /// Whether no two neighbours of the inputs `2i, 2i+1` can sum to more than 16 bits: `255 * (|w0| + |w1|) <= 32767`.
-    pub narrow: bool,
+    pub(super) narrow: bool,
     /// For kernels that have no dot product of bytes, where `narrow` is false: `bytes` widened. Empty until
     /// [`Dense::widen`]. `[outputs / 16][segment][dword][2][16][2]`: of each four the even ones come first, then the
     /// odd ones.
-    pub wide: Vec<i16>,
+    pub(super) wide: Vec<i16>,
     /// Output channels, padded.
-    pub outputs: usize,
-    pub segments: usize,
+    pub(super) outputs: usize,
+    pub(super) segments: usize,
     /// Four input bytes each, per segment.
-    pub dwords: usize,
+    pub(super) dwords: usize,
 }
 
 impl Dense {
@@ -45,10 +48,15 @@ impl Dense {
         Self::prepared(packed, padded, segments, dwords)
     }
 
+    /// What [`Dense::from_packed`] reads: the weights, then outputs, segments and dwords.
+    pub fn packed(&self) -> (&[i8], [usize; 3]) {
+        (&self.bytes, [self.outputs, self.segments, self.dwords])
+    }
+
     /// From [`Dense::bytes`].
     ///
     /// # Errors
-    /// Bytes of another length, or a weight of -128.
+    /// Bytes of another length, a weight of -128, or sums that may leave 32 bits.
     pub fn from_packed(bytes: Vec<i8>, outputs: usize, segments: usize, dwords: usize) -> Result<Self> {
         check(&bytes, [outputs, segments, dwords, 4])?;
         Ok(Self::prepared(bytes, outputs, segments, dwords))
@@ -74,13 +82,13 @@ impl Dense {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Depthwise {
     /// `[channels / 16][kx][ceil(side / 4)][16][4]`: the four bytes are one channel's taps below each other.
-    pub bytes: Vec<i8>,
+    pub(super) bytes: Vec<i8>,
     /// As in [`Dense::offsets`].
-    pub offsets: Vec<i32>,
+    pub(super) offsets: Vec<i32>,
     /// Channels, padded.
-    pub channels: usize,
+    pub(super) channels: usize,
     /// Rows and columns of the square.
-    pub side: usize,
+    pub(super) side: usize,
 }
 
 impl Depthwise {
@@ -98,10 +106,15 @@ impl Depthwise {
         Depthwise { bytes, offsets, channels: padded, side }
     }
 
+    /// What [`Depthwise::from_packed`] reads: the weights, then channels and side.
+    pub fn packed(&self) -> (&[i8], [usize; 2]) {
+        (&self.bytes, [self.channels, self.side])
+    }
+
     /// From [`Depthwise::bytes`].
     ///
     /// # Errors
-    /// Bytes of another length, or a weight of -128.
+    /// As for [`Dense::from_packed`].
     pub fn from_packed(bytes: Vec<i8>, channels: usize, side: usize) -> Result<Self> {
         check(&bytes, [channels, side, side.div_ceil(4), 4])?;
         let offsets = offsets(&bytes, channels);
@@ -114,16 +127,19 @@ fn check(bytes: &[i8], shape: [usize; 4]) -> Result<()> {
     ensure!(shape[0].is_multiple_of(BLOCK), "it has weights for {} channels, expected a multiple of {BLOCK}", shape[0]);
     let length = shape.iter().try_fold(1usize, |all, n| all.checked_mul(*n));
     ensure!(length == Some(bytes.len()), "it has {} weights for a shape of {shape:?}", bytes.len());
+    ensure!(bytes.len() / shape[0] <= MOST_PRODUCTS, "its sums may leave 32 bits");
     ensure!(!bytes.contains(&-128), "a weight is -128, expected at least -127");
     Ok(())
 }
 
-/// Both packings have four bytes of sixteen channels in 64, block after block.
+/// Both packings have four bytes of sixteen channels in 64, block after block. Sums that leave 32 bits are refused when
+/// the weights are used.
 fn offsets(bytes: &[i8], channels: usize) -> Vec<i32> {
     let per_block = bytes.len() / (channels / BLOCK);
-    let mut offsets = vec![0; channels];
+    let mut offsets = vec![0i32; channels];
     for (i, byte) in bytes.iter().enumerate() {
-        offsets[i / per_block * BLOCK + i % (4 * BLOCK) / 4] += 128 * i32::from(*byte);
+        let offset = &mut offsets[i / per_block * BLOCK + i % (4 * BLOCK) / 4];
+        *offset = offset.wrapping_add(128 * i32::from(*byte));
     }
     offsets
 }

@@ -1,6 +1,79 @@
 //! The definition of every kernel, in plain Rust.
 
 use super::{Act, Added, BLOCK, DenseRow, DepthwiseRow, Epilogue, Out, TABLE, logistic};
+#[cfg(debug_assertions)]
+use std::ops::Range;
+
+/// How the definition reaches the memory that rows point at. Places may lie anywhere until they are read or written.
+pub trait Memory {
+    /// # Safety
+    /// It may be read.
+    unsafe fn read(&self, from: *const u8) -> u8;
+    /// # Safety
+    /// It may be written.
+    unsafe fn write(&self, to: *mut u8, byte: u8);
+    /// # Safety
+    /// It may be written.
+    unsafe fn write_real(&self, to: *mut f32, real: f32);
+}
+
+/// As the caller promises.
+pub struct Promised;
+
+impl Memory for Promised {
+    #[inline(always)]
+    unsafe fn read(&self, from: *const u8) -> u8 {
+        // SAFETY: promised by the caller.
+        unsafe { *from }
+    }
+
+    #[inline(always)]
+    unsafe fn write(&self, to: *mut u8, byte: u8) {
+        // SAFETY: promised by the caller.
+        unsafe { *to = byte }
+    }
+
+    #[inline(always)]
+    unsafe fn write_real(&self, to: *mut f32, real: f32) {
+        // SAFETY: promised by the caller.
+        unsafe { *to = real }
+    }
+}
+
+/// Every read and write of one row is looked at, in builds that test. What a row may touch is known from the buffers
+/// alone, not from the sums by which a job finds its places in them.
+#[cfg(debug_assertions)]
+pub struct Watched {
+    /// Buffers that may be read: the inputs and what is behind them, and what is added.
+    pub read: [Range<*const u8>; 2],
+    /// The row of the buffer that may be written, or of the output.
+    pub written: Range<*const u8>,
+    pub written_reals: Range<*const f32>,
+}
+
+#[cfg(debug_assertions)]
+impl Memory for Watched {
+    #[inline]
+    unsafe fn read(&self, from: *const u8) -> u8 {
+        assert!(self.read.iter().any(|range| range.contains(&from)), "a kernel reads within its inputs");
+        // SAFETY: promised by the caller.
+        unsafe { *from }
+    }
+
+    #[inline]
+    unsafe fn write(&self, to: *mut u8, byte: u8) {
+        assert!(self.written.contains(&to.cast_const()), "a kernel writes within its row");
+        // SAFETY: promised by the caller.
+        unsafe { *to = byte }
+    }
+
+    #[inline]
+    unsafe fn write_real(&self, to: *mut f32, real: f32) {
+        assert!(self.written_reals.contains(&to.cast_const()), "a kernel writes within its rows of an output");
+        // SAFETY: promised by the caller.
+        unsafe { *to = real }
+    }
+}
 
 /// See [`logistic`] for the steps.
 pub fn sigmoid(y: f32) -> f32 {
@@ -54,20 +127,22 @@ fn to_byte(epilogue: &Epilogue, n: usize, sum: i32, added: Option<u8>) -> u8 {
 
 /// # Safety
 /// `out` may be written and `added` read at pixel `x`.
-unsafe fn finish(epilogue: &Epilogue, out: Out, added: Added, x: usize, n: usize, sum: i32) {
+unsafe fn finish(memory: &impl Memory, row: (&Epilogue, Out, Added), x: usize, n: usize, sum: i32) {
+    let (epilogue, out, added) = row;
     match out {
         Out::Bytes { to, pixel } => {
             // SAFETY: promised by the caller, for all padded channels.
             unsafe {
-                let byte = (!added.from.is_null()).then(|| *added.from.add(x * added.pixel + n));
-                *to.add(x * pixel + n) = to_byte(epilogue, n, sum, byte);
+                let at = || added.from.wrapping_add(x * added.pixel + n);
+                let byte = (!added.from.is_null()).then(|| memory.read(at()));
+                memory.write(to.wrapping_add(x * pixel + n), to_byte(epilogue, n, sum, byte));
             }
         }
         Out::Reals { to, pixel, channels } => {
             if n < channels {
                 let y = (sum as f32).mul_add(epilogue.mult[n], epilogue.bias[n]);
                 // SAFETY: promised by the caller, for the channels that are not padding.
-                unsafe { *to.add(x * pixel + n) = activate(epilogue.act, y) };
+                unsafe { memory.write_real(to.wrapping_add(x * pixel + n), activate(epilogue.act, y)) };
             }
         }
     }
@@ -75,7 +150,7 @@ unsafe fn finish(epilogue: &Epilogue, out: Out, added: Added, x: usize, n: usize
 
 /// # Safety
 /// As for [`super::Isa::dense`].
-pub unsafe fn dense(row: &DenseRow) {
+pub unsafe fn dense(row: &DenseRow, memory: &impl Memory) {
     let weights = row.weights;
     let per_block = weights.segments * weights.dwords * 4 * BLOCK;
     for x in 0..row.width {
@@ -86,19 +161,19 @@ pub unsafe fn dense(row: &DenseRow) {
                 for i in 0..weights.dwords * 4 {
                     let weight = block[((s * weights.dwords + i / 4) * BLOCK + n % BLOCK) * 4 + i % 4];
                     // SAFETY: promised by the caller.
-                    let input = unsafe { *row.from.add(segment + x * row.pixel + i) };
+                    let input = unsafe { memory.read(row.from.wrapping_add(segment + x * row.pixel + i)) };
                     sum += i32::from(input) * i32::from(weight);
                 }
             }
             // SAFETY: promised by the caller.
-            unsafe { finish(row.epilogue, row.out, row.added, x, n, sum) };
+            unsafe { finish(memory, (row.epilogue, row.out, row.added), x, n, sum) };
         }
     }
 }
 
 /// # Safety
 /// As for [`super::Isa::depthwise`].
-pub unsafe fn depthwise(row: &DepthwiseRow) {
+pub unsafe fn depthwise(row: &DepthwiseRow, memory: &impl Memory) {
     let weights = row.weights;
     let groups = weights.side.div_ceil(4);
     for x in 0..row.width {
@@ -110,12 +185,12 @@ pub unsafe fn depthwise(row: &DepthwiseRow) {
                     let weight = weights.bytes[(group * BLOCK + n % BLOCK) * 4 + ky % 4];
                     let at = ky * row.line + (x * row.stride + kx) * row.pixel + n;
                     // SAFETY: promised by the caller.
-                    let input = unsafe { *row.from.add(at) };
+                    let input = unsafe { memory.read(row.from.wrapping_add(at)) };
                     sum += i32::from(input) * i32::from(weight);
                 }
             }
             // SAFETY: promised by the caller.
-            unsafe { finish(row.epilogue, row.out, row.added, x, n, sum) };
+            unsafe { finish(memory, (row.epilogue, row.out, row.added), x, n, sum) };
         }
     }
 }

@@ -196,7 +196,7 @@ impl<'a> Sink<'a> {
                 for (x, reals) in (x..).zip(pixels) {
                     let reals = reals.0.map(|bits| f32::from_bits(bits.cast_unsigned()));
                     // SAFETY: promised by the caller, for the channels that are not padding.
-                    unsafe { to.add(x * pixel + n).copy_from_nonoverlapping(reals.as_ptr(), count) };
+                    unsafe { to.wrapping_add(x * pixel + n).copy_from_nonoverlapping(reals.as_ptr(), count) };
                 }
                 return;
             }
