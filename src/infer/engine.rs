@@ -36,6 +36,11 @@ impl Engine {
     }
 
     pub fn int8(manifest: &Manifest, plan: quant::plan::Plan) -> Result<Self> {
+        Engine::int8_on(manifest, plan, isa()?)
+    }
+
+    /// The same in instructions of one's choice.
+    pub fn int8_on(manifest: &Manifest, plan: quant::plan::Plan, isa: Isa) -> Result<Self> {
         let [_, rows, columns] = Head::new(manifest).output_shape();
         ensure!(
             plan.outputs == [[rows, columns]],
@@ -45,7 +50,7 @@ impl Engine {
         let (height, width) = (manifest.input.height as usize, manifest.input.width as usize);
         let found = plan.buffers.first().map(|picture| [picture.height, picture.width]);
         ensure!(found == Some([height, width]), "it reads pictures of {found:?}, expected {height} x {width}");
-        let session = Session::new(plan, isa()?)?;
+        let session = Session::new(plan, isa)?;
         Ok(Engine::Int8(Pixels { session, height, order: manifest.input.order() }))
     }
 

@@ -71,3 +71,49 @@ pub fn kept_or_made(
 pub fn detector(manifest: &Manifest, plan: Plan, limits: Limits) -> Result<NetDetector> {
     NetDetector::new(manifest, Engine::int8(manifest, plan)?, limits)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::infer::golden;
+    use crate::infer::letterbox::Letterbox;
+    use crate::infer::manifest::Golden;
+    use crate::infer::quant::kernel::Isa;
+
+    const ONNX: &[u8] = include_bytes!("../../models/nanodet-g/nanodet-g.onnx");
+    const RANGES: &str = include_str!("../../models/nanodet-g/int8/ranges.json");
+    const FLOAT: &str = include_str!("../../models/nanodet-g/model.toml");
+    const INT8: &str = include_str!("../../models/nanodet-g/int8/model.toml");
+    const FILE: &[u8] = include_bytes!("../../models/nanodet-g/int8/nanodet-g.int8");
+
+    /// Anybody can make the file in the binary of the float network and its ranges.
+    #[test]
+    fn the_embedded_twin_is_what_its_ranges_make() {
+        let (float, int8) = (Manifest::parse(FLOAT).unwrap(), Manifest::parse(INT8).unwrap());
+        assert_eq!(float.input, int8.input);
+        let plan = make(&float, ONNX, RANGES, int8.curve).unwrap();
+        let made = file::write(&plan).unwrap();
+        assert_eq!(registry::sha256(&made), int8.sha256);
+        assert!(made == FILE);
+        // And again, once read.
+        assert!(file::write(&file::read(FILE).unwrap()).unwrap() == FILE);
+    }
+
+    /// One golden answer serves every processor.
+    #[test]
+    fn the_embedded_twin_answers_alike_in_all_kernels() {
+        let manifest = Manifest::parse(INT8).unwrap();
+        let expected = manifest.golden.clone().unwrap();
+        let plan = file::read(FILE).unwrap();
+        let mut answers = Vec::new();
+        for isa in Isa::available() {
+            let mut engine = Engine::int8_on(&manifest, plan.clone(), isa).unwrap();
+            let mut letterbox = Letterbox::new(&manifest.input);
+            engine.fill(&mut letterbox, &golden::picture()).unwrap();
+            let answer = engine.run().unwrap();
+            expected.check(&Golden::of(answer)).unwrap();
+            answers.push(answer.iter().map(|real| real.to_bits()).collect::<Vec<_>>());
+        }
+        assert!(answers.iter().all(|answer| *answer == answers[0]));
+    }
+}
