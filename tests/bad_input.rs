@@ -12,6 +12,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::mpsc::channel;
 use std::time::Duration;
+use watchpost::infer::registry::sha256;
 
 /// Longer than anything takes, even on a busy machine under emulation.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -190,6 +191,40 @@ fn models() {
         check("no such folder", "./gone", &["gone"]);
     }
     desk.run("detect a.jpg --model ./words").says(2, &["words/model.toml"], "a manifest with mistakes");
+}
+
+/// The same with a file of bytes: by its digest first, and by what is in it where that is right.
+#[test]
+fn int8_models() {
+    let desk = Desk::new();
+    let ours = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/nanodet-g/int8");
+    let whole = std::fs::read(ours.join("nanodet-g.int8")).unwrap();
+    let manifest = std::fs::read_to_string(ours.join("model.toml")).unwrap();
+    desk.put("a.jpg", jpeg(64, 48));
+    let with = |at: usize, byte: u8| [&whole[..at], &[byte], &whole[at + 1..]].concat();
+    let check = |what: &str, file: &[u8], by_digest: &str, by_contents: &str| {
+        for (folder, words) in [("mine", by_digest), ("signed", by_contents)] {
+            let mut toml = manifest.clone();
+            if folder == "signed" {
+                let mine = [("bytes", file.len().to_string()), ("sha256", format!("\"{}\"", sha256(file)))];
+                for (key, value) in mine {
+                    let line = manifest.lines().find(|line| line.starts_with(key)).unwrap();
+                    toml = toml.replace(line, &format!("{key} = {value}"));
+                }
+            }
+            let _ = std::fs::create_dir(desk.path(folder));
+            desk.put(&format!("{folder}/model.toml"), toml).put(&format!("{folder}/nanodet-g.int8"), file);
+            let run = desk.run(&format!("detect a.jpg --model ./{folder}"));
+            run.complains(2, &[&format!("{folder}/nanodet-g.int8"), words], &format!("{what}, {folder}"));
+        }
+    };
+    check("cut in half", &whole[..whole.len() / 2], "bytes", "do not lie in its");
+    check("cut in its description", &whole[..4000], "bytes", "does not lie in it");
+    check("one bit is wrong", &with(0, whole[0] ^ 1), "sha256", "begins otherwise");
+    check("a bit of its description is wrong", &with(13, whole[13] ^ 8), "sha256", "description cannot be read");
+    check("of a later version", &with(7, 2), "sha256", "version 2 of int8 models, expected 1");
+    check("zero bytes", &[], "bytes", "too short for an int8 model");
+    check("a float network", &std::fs::read(ours.join("../nanodet-g.onnx")).unwrap(), "bytes", "begins otherwise");
 }
 
 #[test]
