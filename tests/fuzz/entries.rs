@@ -3,9 +3,14 @@
 
 use std::fs;
 use std::path::PathBuf;
+use watchpost::infer::quant::file;
+use watchpost::infer::quant::kernel::Isa;
+use watchpost::infer::quant::session::Session;
 
 /// A few frames show whether a film is decoded; a thousand show the same thousand times.
 const FRAMES: usize = 16;
+/// A second or so of the fastest kernels.
+const MOST_PRODUCTS: u64 = 1 << 31;
 
 pub fn config(bytes: &[u8]) {
     let _ = watchpost::config::parse(&String::from_utf8_lossy(bytes));
@@ -39,6 +44,22 @@ pub fn video(bytes: &[u8]) {
     let Ok(mut film) = watchpost::capture::open_video(&file.0) else { return };
     for _ in 0..FRAMES {
         let Ok(Some(_)) = film.next_frame() else { return };
+    }
+}
+
+/// What is small enough is run, and answers the same in the plainest and the fastest kernels.
+pub fn int8(bytes: &[u8]) {
+    let Ok(plan) = file::read(bytes) else { return };
+    let run = |isa: Isa, most: u64| {
+        let mut session = Session::new(&plan, isa).ok().filter(|session| session.products() <= most)?;
+        session.run();
+        let outputs = (0..plan.outputs.len()).flat_map(|i| session.output(i));
+        Some(outputs.map(|real| real.to_bits()).collect::<Vec<_>>())
+    };
+    if let Some(fastest) = run(Isa::best(), MOST_PRODUCTS)
+        && let Some(plainest) = run(Isa::Scalar, MOST_PRODUCTS / 100)
+    {
+        assert!(fastest == plainest, "both kernels give the same bits");
     }
 }
 
