@@ -223,7 +223,10 @@ fn int8_models() {
     check("one bit is wrong", &with(0, whole[0] ^ 1), "sha256", "begins otherwise");
     check("a bit of its description is wrong", &with(13, whole[13] ^ 8), "sha256", "description cannot be read");
     check("of a later version", &with(7, 2), "sha256", "version 2 of int8 models, expected 1");
-    check("zero bytes", &[], "bytes", "too short for an int8 model");
+    check("a single byte", &whole[..1], "bytes", "too short for an int8 model");
+    desk.put("mine/nanodet-g.int8", "").put("mine/model.toml", &manifest);
+    let run = desk.run("detect a.jpg --model ./mine");
+    run.complains(2, &["mine/nanodet-g.int8", "0 bytes"], "zero bytes");
     check("a float network", &std::fs::read(ours.join("../nanodet-g.onnx")).unwrap(), "bytes", "begins otherwise");
 }
 
