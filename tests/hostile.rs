@@ -141,7 +141,7 @@ proptest! {
 fn the_small_model_can_be_run() {
     let file = plan::small();
     let plan = watchpost::infer::quant::file::read(&file).unwrap();
-    let mut session = Session::new(&plan, Isa::Scalar).unwrap();
+    let mut session = Session::new(plan, Isa::Scalar).unwrap();
     session.run();
     for output in 0..2 {
         assert!(session.output(output).iter().any(|real| *real != 0.0));

@@ -51,7 +51,7 @@ pub fn video(bytes: &[u8]) {
 pub fn int8(bytes: &[u8]) {
     let Ok(plan) = file::read(bytes) else { return };
     let run = |isa: Isa, most: u64| {
-        let mut session = Session::new(&plan, isa).ok().filter(|session| session.products() <= most)?;
+        let mut session = Session::new(plan.clone(), isa).ok().filter(|session| session.products() <= most)?;
         session.run();
         let outputs = (0..plan.outputs.len()).flat_map(|i| session.output(i));
         Some(outputs.map(|real| real.to_bits()).collect::<Vec<_>>())
