@@ -13,7 +13,7 @@
 //! (one frame's time). What is wrong with a file is one sentence that names it.
 //!
 //! Absent on purpose: tracking, more than one thread per network (cameras share the cores better than a matrix product does), batches (latency counts here, and one core's cache is small), and the names of
-//! runtimes: only `tract.rs` knows tract, and [`quant`], which reads its graphs. [`engine`] is what differs between a
+//! runtimes: only `tract.rs` knows tract, and [`quant`], which reads its graphs. `engine` is what differs between a
 //! network in floats and one in bytes; [`choice`] says which of a model's twins a board runs.
 
 pub mod choice;

@@ -11,10 +11,15 @@ use super::quant::ranges::Ranges;
 use super::quant::{file, scheme::Curve};
 use super::{Limits, pull, registry, tract};
 use anyhow::{Context, Result};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// Of what is kept: rises when the same file and ranges give another plan.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
+/// Of a digest, in front of what is kept.
+const DIGEST: usize = 64;
+/// Far more than any network for a small board.
+const MOST_BYTES: u64 = 512 << 20;
 
 /// The float network that a manifest's file holds, reading bytes, and which byte is a zero for it.
 pub fn network(manifest: &Manifest, onnx: &[u8]) -> Result<(Graph, [u8; 3])> {
@@ -39,6 +44,14 @@ pub fn path(folder: &Path, manifest: &Manifest, ranges: &str) -> PathBuf {
     folder.join(format!("{}-{}.int8", manifest.name, &digest[..16]))
 }
 
+/// The twin in a file, behind its own digest: power may fail while a card is written.
+fn kept(place: &Path) -> Option<Result<Plan>> {
+    let mut bytes = Vec::new();
+    std::fs::File::open(place).ok()?.take(MOST_BYTES).read_to_end(&mut bytes).ok()?;
+    let whole = bytes.split_at_checked(DIGEST).filter(|(digest, rest)| registry::sha256(rest).as_bytes() == *digest);
+    Some(whole.context("its digest is another").and_then(|(_, rest)| file::read(rest)))
+}
+
 /// The twin from the first folder that keeps it, else made of what `onnx` reads and kept in the first folder that can
 /// be written.
 pub fn kept_or_made(
@@ -49,16 +62,17 @@ pub fn kept_or_made(
 ) -> Result<Plan> {
     let places: Vec<PathBuf> = folders.iter().map(|folder| path(folder, manifest, ranges)).collect();
     for place in &places {
-        let Ok(kept) = std::fs::read(place) else { continue };
-        match file::read(&kept) {
-            Ok(plan) => return Ok(plan),
-            Err(error) => {
+        match kept(place) {
+            None => {}
+            Some(Ok(plan)) => return Ok(plan),
+            Some(Err(error)) => {
                 tracing::warn!(file = %place.display(), error = %format!("{error:#}"), "Int8 twin is broken, making it anew.");
             }
         }
     }
     let plan = make(manifest, &onnx()?, ranges, manifest.curve)?;
     let bytes = file::write(&plan)?;
+    let bytes = [registry::sha256(&bytes).as_bytes(), &bytes].concat();
     // Nowhere to keep it is no reason not to use it.
     match places.iter().find(|place| pull::write(place, &bytes).is_ok()) {
         Some(place) => tracing::info!(model = %manifest.name, file = %place.display(), "Int8 twin made and kept."),
@@ -97,6 +111,26 @@ mod tests {
         assert!(made == FILE);
         // And again, once read.
         assert!(file::write(&file::read(FILE).unwrap()).unwrap() == FILE);
+    }
+
+    #[test]
+    fn a_kept_twin_is_used_and_a_broken_one_made_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let folders = [folder.path().to_path_buf()];
+        let manifest = Manifest::parse(FLOAT).unwrap();
+        let made = kept_or_made(&manifest, RANGES, &folders, || Ok(ONNX.to_vec())).unwrap();
+        let expected = file::write(&made).unwrap();
+        let place = path(&folders[0], &manifest, RANGES);
+        let whole = std::fs::read(&place).unwrap();
+        let again = kept_or_made(&manifest, RANGES, &folders, || panic!("it is kept")).unwrap();
+        assert!(file::write(&again).unwrap() == expected);
+        let mut broken = whole.clone();
+        *broken.last_mut().unwrap() ^= 1;
+        for broken in [&broken[..], &whole[..whole.len() / 2], b""] {
+            std::fs::write(&place, broken).unwrap();
+            kept_or_made(&manifest, RANGES, &folders, || Ok(ONNX.to_vec())).unwrap();
+            assert!(std::fs::read(&place).unwrap() == whole);
+        }
     }
 
     /// One golden answer serves every processor.

@@ -30,7 +30,7 @@ pub enum Seen<'a> {
 
 impl<'a> Float<'a> {
     /// # Errors
-    /// What [`check`] says of the graph.
+    /// What `check` says of the graph.
     pub fn new(graph: &'a Graph, picture_zeros: [u8; 3]) -> Result<Self> {
         check(graph)?;
         let weights = graph.layers.iter().map(|layer| weights(graph, layer)).collect();

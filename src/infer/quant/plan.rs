@@ -2,7 +2,7 @@
 //!
 //! A tensor is a [`View`]: some channels of a buffer. The parts of a concatenation are views of one buffer, so that
 //! nothing is copied. A buffer has a border as wide as its readers' convolutions reach beyond the picture, filled
-//! once with what stands for zero. Channels are padded to [`BLOCK`], each part of a concatenation for itself; the
+//! once with what stands for zero. Channels are padded to [`BLOCK`](super::kernel::BLOCK), each part of a concatenation for itself; the
 //! weights for the padding are zeros.
 
 use super::graph::Upsample;
@@ -98,7 +98,7 @@ pub enum StepKind {
     },
 }
 
-/// Constants of [`StepKind::Add`] per padded channel, in 65536ths:
+/// Constants of [`StepKind::Add`] per padded channel, in parts of 65536:
 /// `byte = clamp((a * scales[0] + b * scales[1] + zero + 32768) >> 16, floor, 255)`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sum {

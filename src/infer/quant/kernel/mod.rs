@@ -9,7 +9,7 @@
 //! -127..=127. What the zeros of the input add to a sum is the same for every pixel, so it lies in the bias and
 //! kernels only see `sum(byte * weight)`.
 //!
-//! This folder holds the project's only `unsafe` code. What a kernel reads and writes is bounded by [`arena`], which
+//! This folder holds the project's only `unsafe` code. What a kernel reads and writes is bounded by `arena`, which
 //! checks every place when a plan is made; the kernels trust that.
 
 #![expect(unsafe_code, reason = "the instructions of the processor")]

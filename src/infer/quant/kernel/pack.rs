@@ -19,7 +19,7 @@ pub struct Dense {
     /// Whether no two neighbours of the inputs `2i, 2i+1` can sum to more than 16 bits: `255 * (|w0| + |w1|) <= 32767`.
     pub(super) narrow: bool,
     /// For kernels that have no dot product of bytes, where `narrow` is false: `bytes` widened. Empty until
-    /// [`Dense::widen`]. `[outputs / 16][segment][dword][2][16][2]`: of each four the even ones come first, then the
+    /// `Dense::widen`. `[outputs / 16][segment][dword][2][16][2]`: of each four the even ones come first, then the
     /// odd ones.
     pub(super) wide: Vec<i16>,
     /// Output channels, padded.
@@ -53,7 +53,7 @@ impl Dense {
         (&self.bytes, [self.outputs, self.segments, self.dwords])
     }
 
-    /// From [`Dense::bytes`].
+    /// From `Dense::bytes`.
     ///
     /// # Errors
     /// Bytes of another length, a weight of -128, or sums that may leave 32 bits.
@@ -62,7 +62,7 @@ impl Dense {
         Ok(Self::prepared(bytes, outputs, segments, dwords))
     }
 
-    /// Makes [`Dense::wide`], if it is needed: it is twice as large as the weights.
+    /// Makes `Dense::wide`, if it is needed: it is twice as large as the weights.
     pub fn widen(&mut self) {
         if !self.narrow {
             let dwords = self.bytes.chunks_exact(4 * BLOCK);
@@ -111,7 +111,7 @@ impl Depthwise {
         (&self.bytes, [self.channels, self.side])
     }
 
-    /// From [`Depthwise::bytes`].
+    /// From `Depthwise::bytes`.
     ///
     /// # Errors
     /// As for [`Dense::from_packed`].

@@ -1,9 +1,9 @@
 //! Finds the convolutional network in a graph of tract and makes a [`Graph`] of it.
 //!
 //! The graph is read as it was imported, before tract rewrites it: afterwards a 1x1 convolution is an einsum and the
-//! batch axis is gone. Every node is evaluated once in symbols ([`Value`]): what comes out of a convolution is a
+//! batch axis is gone. Every node is evaluated once in symbols (`Value`): what comes out of a convolution is a
 //! tensor, of four strided slices put together a picture with its pixels moved to channels, of a reshaped tensor rows
-//! of a matrix. [`fuse`] then joins what one kernel does in one pass.
+//! of a matrix. `fuse` then joins what one kernel does in one pass.
 //!
 //! Absent: more than one input, batches, groups other than depthwise, dilation. A node that is none of what is known
 //! here is named in the error, with what was expected; the network then stays in floats.

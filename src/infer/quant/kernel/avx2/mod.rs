@@ -1,7 +1,7 @@
 //! Kernels for 256 bits: AVX2, and the same with dot products of bytes ([`super::avxvnni`]).
 //!
 //! Both differ in how four bytes are multiplied and summed, which is `Dot`. AVX2's own product of bytes sums pairs
-//! in 16 bits, so it serves weights that are [`super::Dense::narrow`] only; others are multiplied as words.
+//! in 16 bits, so it serves weights that are `Dense::narrow` only; others are multiplied as words.
 //!
 //! Functions without `target_feature` here are always inlined into one that has it.
 
