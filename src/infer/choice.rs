@@ -77,36 +77,33 @@ pub fn kept(folders: &[PathBuf], key: &str) -> Option<Choice> {
     folders.iter().filter_map(read).find(|choice| choice.of == key)
 }
 
-/// Measures detectors, each with what it loses, and remembers the choice in the first folder that can be written.
+/// What a picture costs.
 ///
 /// # Errors
 /// A detector that fails on the picture.
-pub fn measure(
-    candidates: &mut [(Box<dyn Detector>, f32)],
-    folders: &[PathBuf],
-    key: String,
-) -> Result<Option<Choice>> {
+pub fn measure(detector: &mut dyn Detector, lost: f32) -> Result<Measured> {
     let picture = golden::picture();
     let frame = Frame { index: 0, at: MediaTime::ZERO, taken: WallTime::EPOCH, picture };
-    let mut measured = Vec::new();
-    for (detector, lost) in candidates {
+    detector.detect(&frame)?;
+    let mut times = Vec::new();
+    for _ in 0..RUNS {
+        let mut meter = Meter::start();
         detector.detect(&frame)?;
-        let mut times = Vec::new();
-        for _ in 0..RUNS {
-            let mut meter = Meter::start();
-            detector.detect(&frame)?;
-            times.push(meter.lap().cpu.micros());
-        }
-        times.sort_unstable();
-        measured.push(Measured { model: detector.model().into(), cpu_ms: times[RUNS / 2] as f64 / 1e3, lost: *lost });
+        times.push(meter.lap().cpu.micros());
     }
-    let Some(choice) = Choice::of(key, measured) else { return Ok(None) };
-    let text = serde_json::to_vec_pretty(&choice)?;
+    times.sort_unstable();
+    Ok(Measured { model: detector.model().into(), cpu_ms: times[RUNS / 2] as f64 / 1e3, lost })
+}
+
+/// Chooses, and remembers it in the first folder that can be written.
+pub fn keep(measured: Vec<Measured>, folders: &[PathBuf], key: String) -> Option<Choice> {
+    let choice = Choice::of(key, measured)?;
+    let text = serde_json::to_vec_pretty(&choice).expect("names and numbers are JSON");
     if !folders.iter().any(|folder| pull::write(&place(folder), &text).is_ok()) {
         tracing::warn!("No folder to keep the choice of a model in: it will be measured at every start.");
     }
     tracing::info!(model = %choice.chosen, why = %choice.why(), "Model chosen.");
-    Ok(Some(choice))
+    Some(choice)
 }
 
 #[cfg(test)]

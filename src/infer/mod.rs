@@ -17,6 +17,7 @@
 //! network in floats and one in bytes; [`choice`] says which of a model's twins a board runs.
 
 pub mod choice;
+mod detector;
 mod engine;
 pub mod gate;
 pub mod golden;
@@ -26,7 +27,6 @@ pub mod manifest;
 pub mod motion;
 mod network;
 mod nms;
-mod onnx;
 pub mod pull;
 pub mod quant;
 pub mod registry;

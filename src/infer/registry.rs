@@ -12,9 +12,9 @@
 //! best model than not at all.
 
 use super::choice;
+use super::detector::NetDetector;
 use super::engine::Engine;
 use super::manifest::{Golden, Manifest};
-use super::onnx::NetDetector;
 use super::twin;
 use super::{Detector, Limits, Request};
 use crate::bad_input;
@@ -138,17 +138,23 @@ impl Registry {
         let place = first.place.clone();
         let key = choice::key(&twins.iter().map(|known| &known.manifest).collect::<Vec<_>>(), most_lost);
         let load = || {
-            let kept = choice::kept(&self.pulled, &key).map(|kept| kept.chosen);
-            if let Some(known) = twins.iter().find(|known| Some(&known.manifest.name) == kept.as_ref()) {
+            let named = |name: &str| twins.iter().find(|known| known.manifest.name == name);
+            if let Some(known) = choice::kept(&self.pulled, &key).and_then(|kept| named(&kept.chosen)) {
                 return known.load(limits);
             }
-            let mut loaded = Vec::new();
+            // One at a time: a small board has no room for all. One that fails here is no reason to see with none.
+            let (mut measured, mut broken) = (Vec::new(), None);
             for known in &twins {
-                loaded.push((known.load(limits)?, known.manifest.lost));
+                let loaded = known.load(limits);
+                match loaded.and_then(|mut detector| choice::measure(&mut *detector, known.manifest.lost)) {
+                    Ok(one) => measured.push(one),
+                    Err(error) => broken = broken.or(Some(error)),
+                }
             }
-            let chosen = choice::measure(&mut loaded, &self.pulled, key)?.map(|choice| choice.chosen);
-            let at = loaded.iter().position(|(detector, _)| Some(detector.model()) == chosen.as_deref());
-            Ok(loaded.swap_remove(at.unwrap_or_default()).0)
+            match choice::keep(measured, &self.pulled, key).and_then(|choice| named(&choice.chosen)) {
+                Some(known) => known.load(limits),
+                None => Err(broken.unwrap_or_else(|| anyhow!("none of the models could be measured"))),
+            }
         };
         load().map(Some).map_err(|error| (error, place))
     }

@@ -1,9 +1,9 @@
 //! The int8 twin of a float model: made on the spot from its file and its ranges, and kept, since making it takes a
 //! small board some seconds and more memory than running it.
 
+use super::detector::NetDetector;
 use super::engine::Engine;
 use super::manifest::Manifest;
-use super::onnx::NetDetector;
 use super::quant::compile::{Options, compile};
 use super::quant::graph::Graph;
 use super::quant::plan::Plan;
@@ -75,10 +75,27 @@ pub fn kept_or_made(
     let bytes = [registry::sha256(&bytes).as_bytes(), &bytes].concat();
     // Nowhere to keep it is no reason not to use it.
     match places.iter().find(|place| pull::write(place, &bytes).is_ok()) {
-        Some(place) => tracing::info!(model = %manifest.name, file = %place.display(), "Int8 twin made and kept."),
+        Some(place) => {
+            forget_others(place);
+            tracing::info!(model = %manifest.name, file = %place.display(), "Int8 twin made and kept.");
+        }
         None => tracing::warn!(model = %manifest.name, "Int8 twin made, but there is no folder to keep it in."),
     }
     Ok(plan)
+}
+
+/// Removes what other versions and ranges made of the same model: a card is small.
+fn forget_others(place: &Path) {
+    let name = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let mine = name(place);
+    let Some((model, digest)) = mine.rsplit_once('-') else { return };
+    for entry in place.parent().into_iter().filter_map(|folder| folder.read_dir().ok()).flatten().flatten() {
+        let other = name(&entry.path());
+        let of_model = other.rsplit_once('-').is_some_and(|(m, d)| m == model && d != digest && d.ends_with(".int8"));
+        if of_model && std::fs::remove_file(entry.path()).is_err() {
+            tracing::warn!(file = %entry.path().display(), "An old int8 twin cannot be removed.");
+        }
+    }
 }
 
 /// A detector that runs a plan.
@@ -124,6 +141,10 @@ mod tests {
         let whole = std::fs::read(&place).unwrap();
         let again = kept_or_made(&manifest, RANGES, &folders, || panic!("it is kept")).unwrap();
         assert!(file::write(&again).unwrap() == expected);
+        let kept = |name: &str| folders[0].join(name);
+        for name in ["nanodet-g-0123456789abcdef.int8", "nanodet-g-int8-0123456789abcdef.int8"] {
+            std::fs::write(kept(name), b"of another version").unwrap();
+        }
         let mut broken = whole.clone();
         *broken.last_mut().unwrap() ^= 1;
         for broken in [&broken[..], &whole[..whole.len() / 2], b""] {
@@ -131,6 +152,9 @@ mod tests {
             kept_or_made(&manifest, RANGES, &folders, || Ok(ONNX.to_vec())).unwrap();
             assert!(std::fs::read(&place).unwrap() == whole);
         }
+        let there =
+            ["nanodet-g-0123456789abcdef.int8", "nanodet-g-int8-0123456789abcdef.int8"].map(|n| kept(n).exists());
+        assert_eq!(there, [false, true], "twins of the same model only are removed");
     }
 
     /// One golden answer serves every processor.

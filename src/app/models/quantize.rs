@@ -17,6 +17,7 @@ use crate::infer::quant::scheme::Curve;
 use crate::infer::quant::{Pictures, file};
 use crate::infer::registry::{Registry, sha256};
 use crate::infer::{Detector, Limits, pull, twin};
+use crate::problems::BadInput;
 use crate::time::{MediaTime, WallTime};
 use anyhow::{Context, Result, ensure};
 use std::io::Write;
@@ -33,7 +34,8 @@ pub struct Args {
     /// Folder to write: model.toml, the int8 file, ranges.json; its name is the new model's
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Write the ranges only: the int8 model is then made from the float file on each machine, and no weights leave it
+    /// Write the ranges only: where the float file is put beside them, the int8 model is made of both, and no weights are
+    /// copied
     #[arg(long)]
     ranges_only: bool,
     /// Compute curved activations as they are defined instead of looking them up: slower, a little closer
@@ -57,8 +59,8 @@ pub fn run(registry: &Registry, args: &Args) -> Result<ExitCode> {
         bad_input!("--out {} has no name for the model, expected a folder such as models/mine", args.out.display());
     };
     let onnx = known.read()?;
-    let (graph, picture_zeros) =
-        twin::network(source, &onnx).with_context(|| format!("{} cannot be quantized", source.name))?;
+    let (graph, picture_zeros) = twin::network(source, &onnx)
+        .map_err(|error| BadInput(format!("{} cannot be quantized: {error:#}", source.name)))?;
     let all = pictures_in(&args.images)?;
     let (held, used): (Vec<_>, Vec<_>) =
         all.into_iter().enumerate().partition(|(i, _)| (i + 1) % args.hold_back as usize == 0);

@@ -10,6 +10,8 @@
 
 mod fuse;
 mod probe;
+#[cfg(test)]
+mod tests;
 
 use super::graph::{Conv, Graph, Kind, Output, Piece, Tensor as Map, TensorId};
 use super::kernel::Act;
