@@ -98,7 +98,7 @@ say ""
 # Without optimisation preparing a frame takes longer than looking at it.
 every=2
 [ "$profile" != dev ] || every=10
-say "A picture, and the whole film in a spreadsheet:"
+say "Making a picture and a spreadsheet of the whole film."
 rm -f "$out/frame.png"
 for second in 6 0; do
     [ -f "$out/frame.png" ] || ffmpeg -v error -nostdin -ss "$second" -i "$film" -frames:v 1 "$out/frame.png"
