@@ -1,5 +1,6 @@
 //! What a detector says about one frame, and the classes it speaks of.
 
+use crate::clue::Clues;
 use crate::geometry::BBox;
 use crate::time::{MediaTime, WallTime};
 use std::collections::BTreeSet;
@@ -70,4 +71,6 @@ pub struct Detections {
     /// Width of the frame divided by its height: distances in x and y are compared with it.
     pub aspect: f32,
     pub items: Vec<Detection>,
+    /// What other eyes saw.
+    pub clues: Clues,
 }

@@ -31,7 +31,7 @@
 //! | 2nd | [`config`], [`link`], [`report`] | the file, the way to the broker, JSON, CSV and sheets |
 //! | 1st | [`capture`], [`infer`], [`evidence`], [`store`], [`platform`], [`mailbox`], [`stop`], [`backoff`] | everything that does I/O |
 //! | ground | [`pipeline`], [`pattern`], [`scene`], [`sight`], [`track`] | pure |
-//! | cellar | [`time`], [`geometry`], [`frame`], [`detection`], [`fact`], [`event`], [`ids`], [`problems`] | the nouns |
+//! | cellar | [`time`], [`geometry`], [`frame`], [`detection`], [`clue`], [`fact`], [`event`], [`ids`], [`problems`] | the nouns |
 //!
 //! # Invariants, many of them about what is absent
 //!
@@ -55,6 +55,7 @@
 pub mod app;
 pub mod backoff;
 pub mod capture;
+pub mod clue;
 pub mod config;
 pub mod detection;
 pub mod event;

@@ -6,6 +6,7 @@
 //! What `run` itself needs with cameras and a model is measured by `tests/endurance.sh`.
 
 use std::collections::BTreeMap;
+use watchpost::clue::Clues;
 use watchpost::config;
 use watchpost::detection::{Class, Detection, Detections};
 use watchpost::geometry::BBox;
@@ -56,7 +57,8 @@ fn a_day_of_frames_leaves_no_more_memory_behind_than_an_hour() {
     for frame in 0..frames {
         let at = MediaTime::ZERO + Span::from_millis(100 * frame);
         let taken = began + (at - MediaTime::ZERO);
-        let events = pipeline.step(&Detections { at, taken, aspect: 1.5, items: people(frame) });
+        let events =
+            pipeline.step(&Detections { at, taken, aspect: 1.5, items: people(frame), clues: Clues::default() });
         for event in &events {
             *kinds.entry(event.kind).or_default() += 1;
         }

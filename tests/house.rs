@@ -19,6 +19,7 @@ const FLOORS: [&str; 6] = ["cellar", "ground floor", "1st floor", "2nd floor", "
 /// Room, floor, and the rooms of the same floor it may import from. The nouns of the cellar know each other. Files that
 /// hold tests only may use every neighbour, but nothing from above.
 const ROOMS: &[(&str, u8, &[&str])] = &[
+    ("clue", CELLAR, CELLAR_ROOMS),
     ("detection", CELLAR, CELLAR_ROOMS),
     ("event", CELLAR, CELLAR_ROOMS),
     ("fact", CELLAR, CELLAR_ROOMS),
@@ -49,7 +50,7 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
     ("main", ROOF, &[]),
 ];
 
-const CELLAR_ROOMS: &[&str] = &["detection", "event", "fact", "frame", "geometry", "ids", "problems", "time"];
+const CELLAR_ROOMS: &[&str] = &["clue", "detection", "event", "fact", "frame", "geometry", "ids", "problems", "time"];
 
 /// A name that may be written only in the files below the given paths (relative to `src/`), and why.
 const DOORS: &[(&str, &[&str], &str)] = &[

@@ -4,13 +4,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::process::{Command, Output};
+use watchpost::clue::Clues;
 use watchpost::detection::{Class, Detection, Detections};
 use watchpost::geometry::BBox;
 use watchpost::time::{MediaTime, WallTime};
 use watchpost::track::{Track, TrackConfig, TrackState, Tracker};
 
 fn frame(at: f64, items: Vec<Detection>) -> Detections {
-    Detections { at: MediaTime::from_secs_f64(at), taken: WallTime::EPOCH, aspect: 16.0 / 9.0, items }
+    Detections {
+        at: MediaTime::from_secs_f64(at),
+        taken: WallTime::EPOCH,
+        aspect: 16.0 / 9.0,
+        items,
+        clues: Clues::default(),
+    }
 }
 
 fn detection(class: &str, score: f32, bbox: BBox) -> Detection {

@@ -173,6 +173,7 @@ impl<W: Write> Events<W> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clue::Clues;
     use crate::detection::{Class, Detection, Detections};
     use crate::geometry::BBox;
     use crate::ids::RuleId;
@@ -197,7 +198,14 @@ mod tests {
                     items.push(Detection { class: Class::PERSON, score, bbox: BBox::new(x, y - 0.3, x + 0.1, y) });
                 }
             }
-            log.write(&Detections { at, taken: start + (at - MediaTime::ZERO), aspect: 1.5, items }).unwrap();
+            log.write(&Detections {
+                at,
+                taken: start + (at - MediaTime::ZERO),
+                aspect: 1.5,
+                items,
+                clues: Clues::default(),
+            })
+            .unwrap();
         }
         log.finish().unwrap();
     }

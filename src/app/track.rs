@@ -1,6 +1,7 @@
 //! `track`: the tracker alone, MOTChallenge text in and out.
 
 use crate::bad_input;
+use crate::clue::Clues;
 use crate::detection::Detections;
 use crate::time::{MediaTime, WallTime};
 use crate::track::{TrackConfig, Tracker, mot};
@@ -66,6 +67,7 @@ fn follow(text: &str, fps: f64) -> Result<String, String> {
             taken: WallTime::EPOCH,
             aspect: 1.0,
             items: frames.remove(&frame).unwrap_or_default(),
+            clues: Clues::default(),
         };
         let tracks = tracker.update(&detections);
         mot::write(frame, tracks, &mut results);

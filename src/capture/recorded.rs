@@ -12,6 +12,7 @@
 //!
 //! Absent on purpose: pictures, and any order of the lines but that in which they were written.
 
+use crate::clue::Clues;
 use crate::detection::{Class, Detection, Detections};
 use crate::geometry::BBox;
 use crate::problems::{BadInput, Problems};
@@ -219,7 +220,7 @@ impl TrackLog {
             self.classes.insert(class);
             items.push(Detection { class, score, bbox: BBox::new(x1, y1, x2, y2) });
         }
-        Ok(Some(Detections { at, taken, aspect: line.aspect, items }))
+        Ok(Some(Detections { at, taken, aspect: line.aspect, items, clues: Clues::default() }))
     }
 
     /// Fetches the next line that is not blank; false at the end of the file.

@@ -8,6 +8,7 @@ use super::manifest::{Golden, Manifest};
 use super::nms;
 use super::stages::{Meter, Stages};
 use super::{Detector, Limits, Network};
+use crate::clue::Clues;
 use crate::detection::{Class, Detection, Detections};
 use crate::frame::Frame;
 use anyhow::{Context, Result};
@@ -86,7 +87,13 @@ impl Detector for NetDetector {
         self.head.decode(output, self.limits.min_score, &mut self.candidates);
         let items = self.detections(fit);
         stages.post = meter.lap();
-        Ok(Detections { at: frame.at, taken: frame.taken, aspect: frame.picture.aspect(), items })
+        Ok(Detections {
+            at: frame.at,
+            taken: frame.taken,
+            aspect: frame.picture.aspect(),
+            items,
+            clues: Clues::default(),
+        })
     }
 
     fn network(&mut self) -> Option<&mut dyn Network> {

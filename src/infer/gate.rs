@@ -16,6 +16,7 @@
 
 use super::motion::{Motion, Seen};
 use super::{Detector, Meter, Stages};
+use crate::clue::Clues;
 use crate::detection::{Detection, Detections};
 use crate::frame::Frame;
 use crate::sight::Grey;
@@ -62,7 +63,13 @@ impl Gate {
 
     /// What there is in a frame in which nothing has moved since the last look.
     pub fn carry(&self, frame: &Frame) -> Detections {
-        Detections { at: frame.at, taken: frame.taken, aspect: frame.picture.aspect(), items: self.found.clone() }
+        Detections {
+            at: frame.at,
+            taken: frame.taken,
+            aspect: frame.picture.aspect(),
+            items: self.found.clone(),
+            clues: Clues::default(),
+        }
     }
 }
 
@@ -143,7 +150,13 @@ mod tests {
                 Detection { class: Class::PERSON, score: 0.9, bbox: BBox::new(x, 0.4, x + 0.1, 0.8) }
             });
             let items = person.into_iter().collect();
-            Ok(Detections { at: frame.at, taken: frame.taken, aspect: frame.picture.aspect(), items })
+            Ok(Detections {
+                at: frame.at,
+                taken: frame.taken,
+                aspect: frame.picture.aspect(),
+                items,
+                clues: Clues::default(),
+            })
         }
     }
 

@@ -260,5 +260,5 @@ fn sound(detections: &Detections) -> Cow<'_, Detections> {
     }
     let items = detections.items.iter().copied().filter(is_box).collect();
     let aspect = if has_shape { detections.aspect } else { 1.0 };
-    Cow::Owned(Detections { aspect, items, ..*detections })
+    Cow::Owned(Detections { aspect, items, clues: detections.clues.clone(), ..*detections })
 }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::clue::Clues;
 use crate::event::{Envelope, Phase, to_json};
 use crate::geometry::BBox;
 use crate::pattern::story::{Story, check, plan, rule};
@@ -356,7 +357,7 @@ fn play(inputs: &[Input]) -> Vec<Event> {
                     bbox: BBox { x1, y1, x2, y2 },
                 };
                 let items = boxes.iter().map(detection).collect();
-                pipeline.step(&Detections { at, taken: wall(at), aspect: *aspect, items })
+                pipeline.step(&Detections { at, taken: wall(at), aspect: *aspect, items, clues: Clues::default() })
             }
             Input::Finish => pipeline.finish(),
             Input::Swap { drop_rule, move_zone } => {

@@ -1,4 +1,5 @@
 use super::*;
+use crate::clue::Clues;
 use expect_test::{Expect, expect};
 use proptest::prelude::*;
 
@@ -161,6 +162,7 @@ proptest! {
                 taken: WallTime::from_micros(taken),
                 aspect,
                 items: items.into_iter().map(item).collect(),
+                clues: Clues::default(),
             })
             .collect();
         let mut writer = TrackWriter::new(Vec::new(), &Header::new("c", "m", WallTime::from_micros(1_234_567))).unwrap();
