@@ -5,7 +5,7 @@
 use clap::{Parser, Subcommand};
 use std::io::IsTerminal;
 use std::process::ExitCode;
-use watchpost::app::{self, bench, cameras, check, count, detect, eval, models, replay, run, track};
+use watchpost::app::{self, bench, cameras, check, count, detect, eval, evidence, models, replay, run, track, verify};
 
 /// Counts people and vehicles, notices what is out of the ordinary, and publishes it over MQTT.
 #[derive(Parser)]
@@ -37,6 +37,11 @@ enum Verb {
     /// Scores on labelled data, for engineers
     #[command(subcommand)]
     Eval(eval::Verb),
+    /// What was kept of each alert: list it, hand it to somebody
+    #[command(subcommand)]
+    Evidence(evidence::Verb),
+    /// Does this evidence still lead to its verdict, and is it as it was signed
+    Verify(verify::Args),
     /// Milliseconds per stage on this board
     Bench(bench::Args),
 }
@@ -53,6 +58,8 @@ fn main() -> ExitCode {
         Verb::Cameras(args) => cameras::run(args),
         Verb::Models(verb) => models::run(verb),
         Verb::Eval(verb) => eval::run(verb),
+        Verb::Evidence(verb) => evidence::run(verb),
+        Verb::Verify(args) => verify::run(args),
         Verb::Bench(args) => bench::run(args),
     };
     result.unwrap_or_else(|error| app::report(&error))

@@ -6,11 +6,13 @@ pub mod check;
 pub mod count;
 pub mod detect;
 pub mod eval;
+pub mod evidence;
 pub mod film;
 pub mod models;
 pub mod replay;
 pub mod run;
 pub mod track;
+pub mod verify;
 
 use crate::config::Invalid;
 use std::process::ExitCode;

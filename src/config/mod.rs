@@ -6,12 +6,14 @@
 //! Absent on purpose: defaults that depend on the machine, secrets (they are files, named here), and
 //! anything that runs a command.
 
+mod excerpt;
 mod read;
 mod reload;
 #[cfg(test)]
 mod tests;
 
 use crate::capture::{SourceConfig, ViewConfig};
+use crate::evidence::case::EvidenceConfig;
 use crate::ids::{CameraId, DeviceId, LineId, RuleId, ZoneId, is_valid_name};
 use crate::infer;
 use crate::pattern::RuleConfig;
@@ -50,9 +52,14 @@ pub struct Config {
     pub tracker: TrackConfig,
     #[serde(default)]
     pub store: StoreConfig,
+    #[serde(default)]
+    pub evidence: EvidenceConfig,
     /// By name; the name is part of the MQTT topics.
     #[serde(default)]
     pub camera: BTreeMap<String, CameraConfig>,
+    /// The file itself.
+    #[serde(skip)]
+    text: String,
 }
 
 /// The box itself.
@@ -177,6 +184,7 @@ impl Config {
         }
         self.tracker.check("tracker", problems);
         self.store.check("store", problems);
+        self.evidence.check("evidence", problems);
         for (name, camera) in &self.camera {
             let at = format!("camera.{name}");
             check_name(name, &at, problems);

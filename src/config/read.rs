@@ -40,7 +40,10 @@ pub fn parse(text: &str) -> anyhow::Result<Config> {
         config.check(&mut problems);
     }
     match config {
-        Some(config) if problems.is_empty() => Ok(config),
+        Some(mut config) if problems.is_empty() => {
+            config.text = text.into();
+            Ok(config)
+        }
         _ => Err(Invalid(problems.into_sorted()).into()),
     }
 }

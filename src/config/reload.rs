@@ -29,6 +29,7 @@ pub fn diff(old: &Config, new: &Config) -> Change {
         ("model", old.model != new.model),
         ("tracker", old.tracker != new.tracker),
         ("store", old.store != new.store),
+        ("evidence", old.evidence != new.evidence),
     ];
     let changed: Vec<_> = sections.into_iter().filter(|(_, changed)| *changed).map(|(name, _)| name).collect();
     if !changed.is_empty() {

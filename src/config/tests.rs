@@ -53,7 +53,7 @@ fn six_mistakes_are_told_at_once() {
             camera.exit.rule.linger.min_dwell_s: invalid type: string "long", expected f64
             camera.exit.rule.linger.zone: there is no zone "shelf" at this camera, expected the name of a zone, but this camera has none
             camera.exit.source.repeet: unknown key, expected one of `path`, `repeat`, `pace`
-            colour: unknown key, expected one of `schema`, `device`, `mqtt`, `model`, `tracker`, `store`, `camera`
+            colour: unknown key, expected one of `schema`, `device`, `mqtt`, `model`, `tracker`, `store`, `evidence`, `camera`
             device.id: "till 3" is no name here, expected 1 to 64 of: letters, digits, "-", "_", "."
             mqtt.url: invalid type: integer `7`, expected a string"#]],
     );

@@ -1,6 +1,6 @@
 //! What a person gets to see: boxes and zones drawn on a picture, regions hidden or cut out, JPEG bytes.
 //!
-//! Pure functions on pixels: no files, no clock, no state. Nothing here fails on a box that lies outside
+//! What an alert leaves behind as a file is [`case`]; the rest are pure functions on pixels: no files, no clock, no state. Nothing here fails on a box that lies outside
 //! of the picture or has no size; it is drawn as far as it can be seen, or not at all.
 //!
 //! Absent on purpose: no anti-aliasing and no font files. The bitmap fonts of embedded-graphics, drawn in
@@ -8,6 +8,7 @@
 
 pub mod apply;
 mod canvas;
+pub mod case;
 mod chip;
 pub mod draw;
 mod edges;

@@ -111,3 +111,9 @@ impl Default for Limits {
 pub fn load(request: &Request) -> Result<Box<dyn Detector>> {
     registry::Registry::from_env().load(request)
 }
+
+/// SHA-256 of the file of a model that [`Detector::model`] names, in hexadecimal; of a twin made on this machine, of
+/// what it was made from. `None` where no such model is known.
+pub fn digest(model: &str) -> Option<String> {
+    registry::Registry::from_env().find(model).ok().map(|known| known.manifest.sha256.clone())
+}

@@ -3,12 +3,13 @@
 use super::outlet::Outlet;
 use crate::detection::{Class, Detections};
 use crate::event::Event;
+use crate::evidence::case::Past;
 use crate::evidence::jpeg;
 use crate::frame::{Frame, Picture};
 use crate::ids::{CameraId, LineId};
 use crate::infer::gate::Gate;
 use crate::link::topics::{self, Topics};
-use crate::pipeline::{CameraPlan, Pipeline};
+use crate::pipeline::{CameraPlan, Moment, Pipeline};
 use crate::scene::line::LineTotals;
 use crate::sight::{Sight, Trouble};
 use crate::store::{LineTotal, MinuteCount};
@@ -37,6 +38,8 @@ pub(super) struct Watched {
     classes: BTreeSet<Class>,
     /// Frames that were processed when everything open was ended for want of more.
     ended_at: u64,
+    /// What evidence is made of, where any is kept.
+    pub past: Option<Past>,
     /// The newest picture, for snapshots.
     pub picture: Option<Picture>,
     started: WallTime,
@@ -78,6 +81,7 @@ impl Watched {
             earlier,
             recorded: BTreeMap::new(),
             minute: Minute::default(),
+            past: None,
             picture: None,
             started,
             processed: 0,
@@ -118,8 +122,29 @@ impl Watched {
         self.processed += 1;
         let mut events = self.noticed();
         events.extend(self.pipeline.step(detections));
+        self.remember(detections);
         self.minute.add(detections.taken, self.pipeline.present());
         events
+    }
+
+    /// What the rules saw, for evidence.
+    fn remember(&mut self, seen: &Detections) {
+        let Some(past) = &mut self.past else { return };
+        past.saw(
+            self.pipeline.opening(),
+            Moment { at: seen.at, taken: seen.taken, aspect: seen.aspect },
+            self.pipeline.tracks(),
+        );
+    }
+
+    /// Keeps a small picture while somebody is there.
+    pub fn show(&mut self, frame: &Frame) {
+        let Some(past) = &mut self.past else { return };
+        if !self.pipeline.tracks().is_empty()
+            && let Err(error) = past.show(&frame.picture, frame.at, frame.taken)
+        {
+            tracing::debug!(camera = %self.id, error = format!("{error:#}"), "A picture could not be kept.");
+        }
     }
 
     /// How many are there now, of every class that is expected or was seen lately.

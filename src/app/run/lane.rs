@@ -5,9 +5,11 @@ use super::board::Board;
 use super::camera::Watched;
 use super::capture::Look;
 use super::health::{Frames, Meters};
+use super::keeper::Keeper;
 use super::outlet::Outlet;
 use crate::detection::Detections;
 use crate::event::Event;
+use crate::evidence::case::Past;
 use crate::infer::gate::{self, Looked};
 use crate::infer::{Detector, Stages};
 use crate::link::topics::{self, Topics};
@@ -42,6 +44,8 @@ pub(super) struct Lane {
     pub mail: Arc<Mailboxes<Look>>,
     pub board: Arc<Board>,
     pub meters: Meters,
+    /// Makes files of alerts; `None` where it is not asked to.
+    pub keeper: Option<Keeper>,
     beat: Option<Stopwatch>,
 }
 
@@ -54,7 +58,18 @@ impl Lane {
         (mail, board): (Arc<Mailboxes<Look>>, Arc<Board>),
         meters: Meters,
     ) -> Self {
-        Lane { detector, cameras: BTreeMap::new(), store, outlet, topics, mail, board, meters, beat: None }
+        Lane {
+            detector,
+            cameras: BTreeMap::new(),
+            store,
+            outlet,
+            topics,
+            mail,
+            board,
+            meters,
+            keeper: None,
+            beat: None,
+        }
     }
 
     /// Looks at one frame, or waits a moment for one.
@@ -67,6 +82,7 @@ impl Lane {
         {
             self.step(index, &detections)?;
         }
+        self.keep_evidence(None);
         self.tell_states();
         if self.beat.is_none_or(|beat| beat.elapsed() >= BEAT) {
             self.beat = Some(Stopwatch::start());
@@ -86,6 +102,7 @@ impl Lane {
         {
             warn!(camera = %camera.id, error = format!("{error:#}"), "No snapshot could be made.");
         }
+        camera.show(&frame);
         let trouble = camera.see(&frame);
         self.board.trouble(index, trouble.map(Trouble::reason));
         if trouble.is_some_and(Trouble::withholds) {
@@ -133,6 +150,11 @@ impl Lane {
         }
         let alert = batch.events.iter().any(|event: &Event| event.severity.is_alert());
         let records = self.store.write(batch)?;
+        if let (Some(keeper), Some(camera)) = (&mut self.keeper, self.cameras.get(&index))
+            && let Some(past) = &camera.past
+        {
+            records.iter().for_each(|record| keeper.heard(index, record, &camera.pipeline, past));
+        }
         for record in &records {
             let event = &record.event;
             info!(seq = record.seq, camera = %event.camera, kind = event.kind, explain = event.explain, "Event.");
@@ -201,8 +223,15 @@ impl Lane {
         Ok(())
     }
 
+    fn keep_evidence(&mut self, ends: Option<usize>) {
+        let Some(keeper) = &mut self.keeper else { return };
+        let shots = |index| self.cameras.get(&index).and_then(|camera| camera.past.as_ref());
+        keeper.turn(ends, |index| shots(index).map(Past::shots).unwrap_or_default());
+    }
+
     /// Ends what one camera has open and records it.
     pub fn end(&mut self, index: usize) -> Result<()> {
+        self.keep_evidence(Some(index));
         let Some(camera) = self.cameras.get_mut(&index) else { return Ok(()) };
         let events = camera.finish();
         let batch = Batch { events, lines: camera.changed_lines(), minutes: camera.last_minute() };

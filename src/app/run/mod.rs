@@ -12,6 +12,7 @@ mod board;
 mod camera;
 mod capture;
 mod health;
+mod keeper;
 mod lane;
 mod orders;
 mod outlet;
@@ -20,7 +21,7 @@ use crate::capture::SourceConfig;
 use crate::config::{self, CameraConfig, Config};
 use crate::ids::DeviceId;
 use crate::infer::gate::Gate;
-use crate::infer::{self, Limits, Request};
+use crate::infer::{self, Detector, Limits, Request};
 use crate::link::topics::{CameraState, Topics};
 use crate::link::{Link, LinkPlan, Outcome, Verb};
 use crate::mailbox::Mailboxes;
@@ -33,6 +34,7 @@ use board::Board;
 use camera::Watched;
 use capture::Capture;
 use health::Meters;
+use keeper::Keeper;
 use lane::Lane;
 use outlet::Outlet;
 use std::collections::BTreeMap;
@@ -121,9 +123,14 @@ impl Appliance {
                 None
             }
         };
+        let keeper = Keeper::start(&config, detector.as_deref().map(Detector::model)).unwrap_or_else(|error| {
+            warn!(error = format!("{error:#}"), "No evidence is kept of alerts.");
+            None
+        });
         let meters = Meters::new(&config.store.dir);
         let rooms = (Arc::new(Mailboxes::default()), Arc::new(Board::new()));
-        let lane = Lane::new(detector, store, Outlet(link), Topics::new(&device), rooms, meters);
+        let mut lane = Lane::new(detector, store, Outlet(link), Topics::new(&device), rooms, meters);
+        lane.keeper = keeper;
         let mut appliance =
             Appliance { config, config_file, started, stop, lane, captures: BTreeMap::new(), restart: false };
         for name in appliance.config.camera.keys().cloned().collect::<Vec<_>>() {
@@ -176,7 +183,10 @@ impl Appliance {
             self.stop_camera(&name);
         }
         let drained = self.lane.drain();
-        let Lane { store, outlet, .. } = self.lane;
+        let Lane { store, outlet, keeper, .. } = self.lane;
+        if let Some(keeper) = keeper {
+            keeper.finish();
+        }
         let closed = store.close();
         if let Some(link) = outlet.0
             && !link.shutdown(GOODBYE)
@@ -198,6 +208,7 @@ impl Appliance {
         self.lane.mail.add();
         let mut camera = Watched::new(plan, config.sight(name), &earlier, &lately, self.started);
         camera.gate = config.motion_gate.unwrap_or(config.source.is_live()).then(Gate::default);
+        camera.past = self.lane.keeper.as_ref().map(Keeper::past);
         self.lane.cameras.insert(index, camera);
         let stop = Stop::new();
         let thread = if config.enabled {

@@ -76,6 +76,9 @@ impl Appliance {
             );
         }
         self.config = new;
+        if let Some(keeper) = &mut self.lane.keeper {
+            keeper.adopt(&self.config);
+        }
         for (name, change) in changes {
             info!(camera = name, ?change, "The configuration of a camera changed.");
             match change {
