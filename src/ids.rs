@@ -3,9 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-/// The names a user gives appear in MQTT topics and file names, hence the narrow alphabet.
+/// The names a user gives appear in MQTT topics and file names, hence the narrow alphabet; and none is all dots.
 pub fn is_valid_name(name: &str) -> bool {
-    !name.is_empty()
+    name.bytes().any(|b| b != b'.')
         && name.len() <= 64
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
 }
@@ -50,5 +50,20 @@ pub struct TrackId(pub u64);
 impl fmt::Display for TrackId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_valid_name;
+
+    #[test]
+    fn names_fit_into_topics_and_file_names() {
+        for name in ["till-3", "a", "A_1.b", ".x", &"a".repeat(64)] {
+            assert!(is_valid_name(name), "{name}");
+        }
+        for name in ["", ".", "..", "a/b", "a b", "é", "+", "#", &"a".repeat(65)] {
+            assert!(!is_valid_name(name), "{name}");
+        }
     }
 }
