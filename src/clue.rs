@@ -4,11 +4,15 @@
 //! them and can be played again. A frame without clues is the rule.
 
 use crate::geometry::{BBox, Point};
+use crate::ids::ZoneId;
+use crate::time::Span;
 
 /// Everything of one frame. Empty where nobody looked, which is not the same as nothing to see.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Clues {
     pub poses: Vec<Pose>,
+    /// What has become certain of the goods in zones that are watched for them.
+    pub shelves: Vec<ShelfSight>,
 }
 
 /// How one person stands.
@@ -57,5 +61,51 @@ impl Joint {
 impl Pose {
     pub fn joint(&self, joint: Joint) -> JointSight {
         self.joints[joint as usize]
+    }
+}
+
+/// Something about the goods in one zone, told once, when it has become certain.
+///
+/// Times are lengths before the frame, not moments: a recording that is played again has another film time.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ShelfSight {
+    pub zone: ZoneId,
+    pub what: ShelfChange,
+    /// How much of the zone, in cells, of so many cells in all.
+    pub cells: u32,
+    pub of: u32,
+    /// Where, fractions of the frame.
+    pub bbox: BBox,
+    /// For how long it has been there to be seen; of a touch, how long ago it ended.
+    pub shown: Span,
+    /// For how long before that the place could not be seen: it happened in that time. Of a touch, how long it took.
+    pub hidden: Span,
+}
+
+/// What has become of a place on a shelf.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ShelfChange {
+    /// Something reached in and left again, whatever it did there.
+    Touched,
+    /// Something that was there is not there any more.
+    Gone,
+    /// Something is there that was not.
+    There,
+    /// It looks different, and nothing tells which of the two looks is the empty one.
+    Altered,
+}
+
+impl ShelfChange {
+    pub const ALL: [ShelfChange; 4] =
+        [ShelfChange::Touched, ShelfChange::Gone, ShelfChange::There, ShelfChange::Altered];
+
+    /// As track logs spell it.
+    pub fn name(self) -> &'static str {
+        match self {
+            ShelfChange::Touched => "touched",
+            ShelfChange::Gone => "gone",
+            ShelfChange::There => "there",
+            ShelfChange::Altered => "altered",
+        }
     }
 }

@@ -14,6 +14,7 @@
 mod config;
 mod edges;
 mod grey;
+pub mod shelf;
 mod still;
 mod trouble;
 
