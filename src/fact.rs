@@ -28,6 +28,12 @@ pub enum What {
     VisitStarted(ZoneId),
     /// `at` is the last sighting inside, and `dwell` runs from the first to the last.
     Left { zone: ZoneId, dwell: Span },
+    /// A hand took something there, put something there or felt for it: one for each time.
+    Touched(ZoneId),
+    /// Something was taken from the zone while this track was nearest: so many of its cells.
+    Taken { zone: ZoneId, cells: u32 },
+    /// Something was put there while this track was nearest.
+    Returned { zone: ZoneId, cells: u32 },
     /// The foot point came from one side of the line and went away on the other.
     Crossed(LineId, Direction),
     /// The foot point has rested for a while; `at` is when that began.

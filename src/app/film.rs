@@ -10,6 +10,7 @@ use crate::frame::Frame;
 use crate::infer::gate::{self, Gate, Looked};
 use crate::infer::{Detector, Stages};
 use crate::pipeline::Pipeline;
+use crate::sight::shelf::Shelves;
 use crate::sight::{Sight, Trouble};
 use crate::time::{MediaTime, WallTime};
 use anyhow::Context;
@@ -40,6 +41,8 @@ pub struct Eye {
     pub view: View,
     /// Watches over the camera's own health.
     pub sight: Option<Sight>,
+    /// Watches the goods.
+    pub shelves: Shelves,
 }
 
 /// What there is to look at after one frame that was detected on, and once more when the film is over.
@@ -98,10 +101,13 @@ pub fn run_film(
                 }
             }
             let tracks = pipeline.tracks();
-            let Looked { found: detections, is_new } =
+            let Looked { found: mut detections, is_new } =
                 gate::look(detector, gate.as_mut(), &frame, tracks, &mut Stages::default())
                     .with_context(|| format!("cannot detect on frame {place} of the film"))?;
             length.looks += u64::from(is_new);
+            eye.shelves
+                .see(&frame, &mut detections)
+                .with_context(|| format!("cannot look at the goods on frame {place} of the film"))?;
             events.extend(pipeline.step(&detections));
             each(Step { seen: Some((&frame, &detections)), pipeline, events: &events })?;
         }

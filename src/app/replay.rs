@@ -10,6 +10,7 @@ use crate::config::{self, Config};
 use crate::event::{Envelope, Event, to_json};
 use crate::infer;
 use crate::pipeline::{CameraPlan, Pipeline};
+use crate::sight::shelf::Shelves;
 use crate::time::WallTime;
 use anyhow::{Context, Result};
 use std::fs::File;
@@ -115,11 +116,13 @@ fn replay_film(
     })?;
     let began = start.or(film.recorded()).unwrap_or(WallTime::EPOCH);
     let mut copy = tracks_out(args, &plan, detector.model(), began)?;
+    let shelves = Shelves::new(plan.shelves());
     let mut pipeline = Pipeline::new(plan);
     let camera = config.camera(args.camera.as_deref());
     let mut eye = Eye {
         view: View::new(camera.map(|(_, camera)| camera.view()).unwrap_or_default()),
         sight: camera.and_then(|(name, camera)| camera.sight(name)),
+        shelves,
     };
     let pace = Pace { start, ..Pace::default() };
     let (_, outcome) = run_film(&mut *detector, &mut film, &mut eye, &mut pipeline, pace, |step| {

@@ -8,13 +8,14 @@
 //!
 //! It holds detections, not tracks: tracker and rules run again, so another tracker and other rules can be tried on
 //! it. Numbers come back to the last bit, and with them the events. `taken_us` stands beside `us` in a line that was
-//! not taken at `start` + `us`. A last line without its end (the power went) is left out and said; the rest is used.
+//! not taken at `start` + `us`, and `shelves` where the goods of a zone have changed. A last line without its end (the power went) is left out and said; the rest is used.
 //!
 //! Absent on purpose: pictures, and any order of the lines but that in which they were written.
 
-use crate::clue::Clues;
+use crate::clue::{Clues, ShelfChange, ShelfSight};
 use crate::detection::{Class, Detection, Detections};
 use crate::geometry::BBox;
+use crate::ids::{ZoneId, is_valid_name};
 use crate::problems::{BadInput, Problems};
 use crate::stop::Stop;
 use crate::time::{MediaTime, Span, Stopwatch, WallTime};
@@ -62,6 +63,23 @@ struct Line<'a> {
     aspect: f32,
     #[serde(borrow)]
     detections: Vec<Item<'a>>,
+    #[serde(borrow, default, skip_serializing_if = "Vec::is_empty")]
+    shelves: Vec<Shelf<'a>>,
+}
+
+/// [`ShelfSight`].
+#[derive(Serialize, Deserialize)]
+struct Shelf<'a> {
+    #[serde(borrow)]
+    zone: Cow<'a, str>,
+    #[serde(borrow)]
+    what: Cow<'a, str>,
+    cells: u32,
+    of: u32,
+    #[serde(rename = "box")]
+    bbox: [f32; 4],
+    shown_us: i64,
+    hidden_us: i64,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -102,6 +120,7 @@ impl<W: Write> TrackWriter<W> {
             taken_us: (seen.taken != self.start + (seen.at - MediaTime::ZERO)).then(|| seen.taken.micros()),
             aspect: if seen.aspect.is_finite() { seen.aspect } else { 1.0 },
             detections: items.map(item).collect(),
+            shelves: seen.clues.shelves.iter().filter(|sight| sight.bbox.is_finite()).map(Shelf::of).collect(),
         };
         let line = serde_json::to_string(&line).context("cannot write the track log")?;
         writeln!(self.out, "{line}").context("cannot write the track log")
@@ -111,6 +130,41 @@ impl<W: Write> TrackWriter<W> {
     pub fn finish(mut self) -> Result<W> {
         self.out.flush().context("cannot write the track log")?;
         Ok(self.out)
+    }
+}
+
+impl<'a> Shelf<'a> {
+    fn of(sight: &'a ShelfSight) -> Self {
+        Shelf {
+            zone: sight.zone.as_str().into(),
+            what: sight.what.name().into(),
+            cells: sight.cells,
+            of: sight.of,
+            bbox: sight.bbox.to_array(),
+            shown_us: sight.shown.micros(),
+            hidden_us: sight.hidden.micros(),
+        }
+    }
+
+    fn sight(self) -> Result<ShelfSight, String> {
+        let known = || ShelfChange::ALL.map(ShelfChange::name).join(", ");
+        let what = ShelfChange::ALL.into_iter().find(|what| what.name() == self.what);
+        let what = what.ok_or_else(|| format!("\"{}\" happens to no shelf, expected one of: {}", self.what, known()))?;
+        // A day is longer than anything is hidden, and small enough for every sum of times.
+        let times = [self.shown_us, self.hidden_us];
+        if !times.iter().all(|us| (0..=86_400_000_000).contains(us)) || !is_valid_name(&self.zone) {
+            return Err("a shelf has no name or times that are none, expected microseconds up to a day".into());
+        }
+        let [x1, y1, x2, y2] = self.bbox;
+        Ok(ShelfSight {
+            zone: ZoneId::new(&self.zone),
+            what,
+            cells: self.cells,
+            of: self.of,
+            bbox: BBox::new(x1, y1, x2, y2),
+            shown: Span::from_micros(self.shown_us),
+            hidden: Span::from_micros(self.hidden_us),
+        })
     }
 }
 
@@ -220,7 +274,11 @@ impl TrackLog {
             self.classes.insert(class);
             items.push(Detection { class, score, bbox: BBox::new(x1, y1, x2, y2) });
         }
-        Ok(Some(Detections { at, taken, aspect: line.aspect, items, clues: Clues::default() }))
+        let mut clues = Clues::default();
+        for shelf in line.shelves {
+            clues.shelves.push(shelf.sight().map_err(|what| self.wrong(&what))?);
+        }
+        Ok(Some(Detections { at, taken, aspect: line.aspect, items, clues }))
     }
 
     /// Fetches the next line that is not blank; false at the end of the file.

@@ -7,6 +7,7 @@
 //! Absent on purpose: ids, severities and cooldown (the pipeline turns findings into events), and every memory of who
 //! somebody was before the track began.
 
+mod abandoned_object;
 mod after_hours;
 mod crowding;
 mod dwell;
@@ -15,13 +16,16 @@ mod hours;
 mod line_count;
 mod loitering;
 mod occupancy;
+mod removed_object;
 mod restricted_zone;
+mod shelf_sweep;
 mod sustained;
 mod words;
 
 #[cfg(test)]
 pub(crate) mod story;
 
+pub use abandoned_object::AbandonedObjectConfig;
 pub use after_hours::AfterHoursConfig;
 pub use crowding::CrowdingConfig;
 pub use dwell::DwellConfig;
@@ -30,7 +34,9 @@ pub use hours::{Hours, OpeningHours};
 pub use line_count::LineCountConfig;
 pub use loitering::LoiteringConfig;
 pub use occupancy::OccupancyConfig;
+pub use removed_object::RemovedObjectConfig;
 pub use restricted_zone::RestrictedZoneConfig;
+pub use shelf_sweep::ShelfSweepConfig;
 
 use crate::event::{Place, Severity};
 use crate::fact::Fact;
@@ -114,6 +120,9 @@ pub enum RuleConfig {
     RestrictedZone(RestrictedZoneConfig),
     AfterHours(AfterHoursConfig),
     Crowding(CrowdingConfig),
+    ShelfSweep(ShelfSweepConfig),
+    RemovedObject(RemovedObjectConfig),
+    AbandonedObject(AbandonedObjectConfig),
 }
 
 impl RuleConfig {
@@ -126,11 +135,23 @@ impl RuleConfig {
             RuleConfig::RestrictedZone(rule) => rule,
             RuleConfig::AfterHours(rule) => rule,
             RuleConfig::Crowding(rule) => rule,
+            RuleConfig::ShelfSweep(rule) => rule,
+            RuleConfig::RemovedObject(rule) => rule,
+            RuleConfig::AbandonedObject(rule) => rule,
         }
     }
 
     pub fn kind(&self) -> &'static str {
         self.rule().kind()
+    }
+    /// The zone whose goods it is about.
+    fn goods_zone(&self) -> Option<&str> {
+        match self {
+            RuleConfig::ShelfSweep(rule) => Some(&rule.zone),
+            RuleConfig::RemovedObject(rule) => Some(&rule.zone),
+            RuleConfig::AbandonedObject(rule) => Some(&rule.zone),
+            _ => None,
+        }
     }
     pub fn severity(&self) -> Severity {
         self.rule().common().severity
@@ -161,6 +182,11 @@ impl RuleConfig {
             }
         }
         self.rule().check(at, problems);
+        if let Some(name) = self.goods_zone() {
+            let unwatched = zones.get(&ZoneId::new(name)).is_some_and(|zone| !zone.watch_goods);
+            let expected = format!("is not watched for goods, expected `watch_goods = true` in its zone \"{name}\"");
+            problems.expect(!unwatched, format!("{at}.zone"), expected);
+        }
     }
 
     /// The zone or line it looks at, as configured.

@@ -6,11 +6,14 @@
 //! ```
 //!
 //! `lost` is not seen from there to the next waypoint; `gone` is how the tracker removes a track that was lost. After
-//! its last waypoint an actor is gone. A pause of the camera is a line of its own: `blind 3s 20s`.
+//! its last waypoint an actor is gone. A pause of the camera is a line of its own: `blind 3s 20s`. So is what the eye for
+//! goods tells of the shelf, a second after it is to be seen: `goods 5s gone 12/200 0.3,0.4 2s` are 12 of 200 cells around
+//! that point, which could not be seen for two seconds before.
 //!
 //! The camera sees the zone `shelf`, x .1 to .6 over the whole height, and the line `door`, from (.1,.6) to (.9,.6):
 //! down is in. Stories skip the tracker, since what they tell are tracks.
 
+use crate::clue::{Clues, ShelfChange, ShelfSight};
 use crate::detection::Class;
 use crate::event::{Direction, Event, Phase, Place};
 use crate::geometry::BBox;
@@ -39,6 +42,7 @@ pub struct Story {
     clock_trusted: bool,
     actors: Vec<Actor>,
     blind: Vec<(MediaTime, MediaTime)>,
+    goods: Vec<(MediaTime, ShelfSight)>,
 }
 
 struct Actor {
@@ -58,8 +62,12 @@ impl Story {
     pub fn new(rule: &str, story: &str) -> Self {
         let mut plan = plan();
         plan.rules.insert(RuleId::new("r"), self::rule(rule));
-        let mut told = Story { plan, clock_trusted: true, actors: Vec::new(), blind: Vec::new() };
+        let mut told = Story { plan, clock_trusted: true, actors: Vec::new(), blind: Vec::new(), goods: Vec::new() };
         for line in story.lines().map(str::trim).filter(|l| !l.is_empty()) {
+            if let Some(words) = line.strip_prefix("goods ") {
+                told.goods.push(goods(words));
+                continue;
+            }
             match line.strip_prefix("blind ") {
                 Some(pause) => {
                     let (from, until) = pause.split_once(' ').expect("blind FROM UNTIL");
@@ -90,6 +98,7 @@ impl Story {
         pipeline.set_clock_trusted(self.clock_trusted);
         let start = WallTime::parse(START).unwrap();
         let end = self.actors.iter().filter_map(|a| a.way.last()).map(|w| w.at).max().unwrap_or_default();
+        let end = self.goods.iter().map(|(at, _)| *at + FRAME).fold(end, MediaTime::max);
         let mut events = Vec::new();
         let mut at = MediaTime::ZERO;
         while at <= end {
@@ -101,7 +110,9 @@ impl Story {
                     .filter_map(|(i, actor)| actor.track(TrackId(i as u64 + 1), at))
                     .collect();
                 let moment = Moment { at, taken: start + (at - MediaTime::ZERO), aspect: 1.0 };
-                events.extend(pipeline.observe(moment, &tracks).into_iter().map(|event| (at, event)));
+                let now = self.goods.iter().filter(|(told, _)| *told == at);
+                let clues = Clues { shelves: now.map(|(_, sight)| sight.clone()).collect(), ..Clues::default() };
+                events.extend(pipeline.observe_with(moment, &tracks, &clues).into_iter().map(|event| (at, event)));
             }
             at = at + FRAME;
         }
@@ -162,6 +173,7 @@ pub fn plan() -> CameraPlan {
         polygon: vec![[0.1, 0.0], [0.6, 0.0], [0.6, 1.0], [0.1, 1.0]],
         kind: ZoneKind::Shelf,
         classes: None,
+        watch_goods: true,
     };
     let door = LineConfig { points: vec![[0.1, 0.6], [0.9, 0.6]], classes: None };
     CameraPlan {
@@ -197,6 +209,25 @@ pub fn rule(words: &str) -> RuleConfig {
         }
     }
     toml::Table::from_iter([(kind.to_string(), table.into())]).try_into().unwrap()
+}
+
+/// `5s gone 12/200 0.3,0.4 2s`
+fn goods(words: &str) -> (MediaTime, ShelfSight) {
+    let words: Vec<&str> = words.split_whitespace().collect();
+    let what = ShelfChange::ALL.into_iter().find(|what| what.name() == words[1]).expect("what the eye tells");
+    let (cells, of) = words[2].split_once('/').expect("cells/of");
+    let (x, y) = words[3].split_once(',').expect("x,y");
+    let (x, y): (f32, f32) = (x.parse().unwrap(), y.parse().unwrap());
+    let sight = ShelfSight {
+        zone: ZoneId::new("shelf"),
+        what,
+        cells: cells.parse().unwrap(),
+        of: of.parse().unwrap(),
+        bbox: BBox::new(x - 0.03, y - 0.05, x + 0.03, y + 0.05),
+        shown: Span::from_millis(1_000),
+        hidden: words.get(4).map_or(Span::ZERO, |word| seconds(word) - MediaTime::ZERO),
+    };
+    (seconds(words[0]), sight)
 }
 
 /// `5s end at shelf by 1 (0.1s to 4.5s): A person left shelf after 4.4 s.`: first when it is told, in brackets when it

@@ -16,6 +16,7 @@ pub use crate::scene::line::LineTotals;
 pub use crate::scene::{ObjectTotals, ZoneStats};
 pub use plan::CameraPlan;
 
+use crate::clue::Clues;
 use crate::detection::{Class, Detection, Detections};
 use crate::event::{Event, Phase, Place, Severity};
 use crate::fact::Fact;
@@ -88,16 +89,21 @@ impl Pipeline {
         let tracks = self.tracker.update(&sound(detections));
         self.tracks.clear();
         self.tracks.extend_from_slice(tracks);
-        events.extend(self.look());
+        events.extend(self.look(&detections.clues));
         events
     }
 
     /// As [`Pipeline::step`], with the tracks of the frame given.
     pub fn observe(&mut self, moment: Moment, tracks: &[Track]) -> Vec<Event> {
+        self.observe_with(moment, tracks, &Clues::default())
+    }
+
+    /// As [`Pipeline::observe`], with what else was seen.
+    pub fn observe_with(&mut self, moment: Moment, tracks: &[Track], clues: &Clues) -> Vec<Event> {
         let Some(mut events) = self.advance(moment) else { return Vec::new() };
         self.tracks.clear();
         self.tracks.extend_from_slice(tracks);
-        events.extend(self.look());
+        events.extend(self.look(clues));
         events
     }
 
@@ -228,9 +234,10 @@ impl Pipeline {
         Some(events)
     }
 
-    fn look(&mut self) -> Vec<Event> {
+    fn look(&mut self, clues: &Clues) -> Vec<Event> {
         let Some(now) = self.now else { return Vec::new() };
-        let facts = self.scene.observe(now.at, now.aspect, &self.tracks);
+        let mut facts = self.scene.observe(now.at, now.aspect, &self.tracks);
+        facts.extend(self.scene.observe_goods(now.at, &clues.shelves));
         let view = view(now, self.clock_trusted, &self.plan, &self.scene);
         let mut events = Vec::new();
         for (id, rule) in &mut self.rules {

@@ -1,5 +1,6 @@
 //! What one camera watches, as the configuration resolved it.
 
+use crate::geometry::Polygon;
 use crate::ids::{CameraId, DeviceId, LineId, RuleId, ZoneId};
 use crate::pattern::RuleConfig;
 use crate::problems::Problems;
@@ -33,6 +34,12 @@ impl CameraPlan {
             lines: BTreeMap::new(),
             rules: BTreeMap::new(),
         }
+    }
+
+    /// The zones that are watched for goods.
+    pub fn shelves(&self) -> impl Iterator<Item = (ZoneId, Polygon)> {
+        let watched = self.zones.iter().filter(|(_, zone)| zone.watch_goods);
+        watched.filter_map(|(name, zone)| Some((name.clone(), zone.area()?)))
     }
 
     /// What the types of zones, lines and rules cannot say; `at` is the dotted path of the camera. The tracker's

@@ -8,6 +8,7 @@
 
 mod classes;
 mod dwell;
+pub mod goods;
 pub mod line;
 mod motion;
 pub mod zone;
@@ -15,13 +16,15 @@ pub mod zone;
 #[cfg(test)]
 mod tests;
 
+use crate::clue::{ShelfChange, ShelfSight};
 use crate::detection::Class;
 use crate::event::Party;
 use crate::fact::{Fact, What};
-use crate::geometry::Point;
+use crate::geometry::{BBox, Point};
 use crate::ids::{LineId, TrackId, ZoneId};
 use crate::time::MediaTime;
 use crate::track::{Track, TrackState};
+use goods::{Goods, GoodsChange};
 use line::{Line, LineConfig, LineTotals};
 use motion::Motion;
 use std::collections::BTreeMap;
@@ -63,6 +66,7 @@ pub struct Scene {
     followed: BTreeMap<TrackId, Followed>,
     objects: BTreeMap<Class, ObjectTotals>,
     present: BTreeMap<Class, usize>,
+    goods: Goods,
     facts: Vec<Fact>,
     frames: u64,
 }
@@ -107,7 +111,29 @@ impl Scene {
             let max = &mut self.objects.entry(*class).or_default().max_at_once;
             *max = now.max(*max);
         }
+        self.goods.changes.clear();
+        if self.zones.values().any(|zone| zone.config.watch_goods) {
+            let people = self.followed.values().filter(|f| f.confirmed && f.seen == at && f.who.class == Class::PERSON);
+            self.goods.remember(at, aspect, people.map(|f| f.who));
+        }
         std::mem::take(&mut self.facts)
+    }
+
+    /// What the eye for goods saw in the frame that was observed last.
+    pub fn observe_goods(&mut self, at: MediaTime, sights: &[ShelfSight]) -> Vec<Fact> {
+        self.goods.take(at, sights, |zone| self.zones.contains_key(zone));
+        let fact = |change: &GoodsChange| {
+            let who = self.followed.get(&change.who?.id)?.who;
+            let (zone, cells) = (change.zone.clone(), change.cells);
+            let what = match change.what {
+                ShelfChange::Touched => What::Touched(zone),
+                ShelfChange::Gone => What::Taken { zone, cells },
+                ShelfChange::There => What::Returned { zone, cells },
+                ShelfChange::Altered => return None,
+            };
+            Some(Fact { at: change.at, who, what })
+        };
+        self.goods.changes.iter().filter_map(fact).collect()
     }
 
     fn sight(&mut self, track: &Track, at: MediaTime, aspect: f32) {
@@ -172,6 +198,8 @@ impl Scene {
                     }
                 }
                 What::Gone | What::Entered(_) | What::Left { .. } | What::Stopped | What::Moving => {}
+                // Of goods, which are not held.
+                What::Touched(_) | What::Taken { .. } | What::Returned { .. } => {}
             }
             self.facts.push(fact);
         }
@@ -206,6 +234,7 @@ impl Scene {
     /// tracks themselves are the tracker's to keep or to drop.
     pub fn interrupt(&mut self) -> Vec<Fact> {
         let everybody: Vec<TrackId> = self.followed.keys().copied().collect();
+        self.goods.forget_people();
         for id in everybody {
             self.interrupt_one(id);
         }
@@ -214,6 +243,7 @@ impl Scene {
 
     /// Everybody is gone. Totals stay.
     pub fn clear(&mut self) -> Vec<Fact> {
+        self.goods.forget_people();
         self.forget(self.followed.keys().copied().collect());
         self.present.values_mut().for_each(|now| *now = 0);
         std::mem::take(&mut self.facts)
@@ -223,6 +253,7 @@ impl Scene {
     /// stays and passages end.
     pub fn swap(&mut self, zones: &BTreeMap<ZoneId, ZoneConfig>, lines: &BTreeMap<LineId, LineConfig>) -> Vec<Fact> {
         let everybody: Vec<TrackId> = self.followed.keys().copied().collect();
+        self.goods.changes.clear();
         let zone_stays = |id: &ZoneId, zone: &Zone| zones.get(id) == Some(&zone.config);
         let line_stays = |id: &LineId, line: &Line| lines.get(id) == Some(&line.config);
         for id in everybody {
@@ -280,6 +311,16 @@ impl Scene {
     /// Confirmed tracks, also those that are lost at the moment, by id.
     pub fn followed(&self) -> impl Iterator<Item = &Party> {
         self.followed.values().filter(|f| f.confirmed).map(|f| &f.who)
+    }
+
+    /// What became of goods, as the newest frame told.
+    pub fn goods(&self) -> &[GoodsChange] {
+        &self.goods.changes
+    }
+
+    /// Confirmed tracks that could reach a place from where they were seen last, by id. Known where goods are watched.
+    pub fn beside(&self, place: &BBox) -> impl Iterator<Item = &Party> {
+        self.followed().filter(move |who| self.goods.is_beside(who, place))
     }
 
     /// Who is in a zone, by id, also those that are lost at the moment. Nobody where there is no such zone.

@@ -29,6 +29,10 @@ pub struct ZoneConfig {
     pub kind: ZoneKind,
     /// Only these classes are looked at; without the key every class is.
     pub classes: Option<Vec<String>>,
+    /// Looks at the goods there: what is taken, what is put, and that somebody reaches in. Then the polygon encloses the
+    /// goods as they are seen, not where people stand. Default false.
+    #[serde(default)]
+    pub watch_goods: bool,
 }
 
 /// What a zone is in the shop.
@@ -58,7 +62,8 @@ impl ZoneConfig {
             problems.add(path, "encloses nothing, expected corners that are not all on one line");
         }
     }
-    fn area(&self) -> Option<Polygon> {
+    /// `None` where the corners enclose nothing.
+    pub fn area(&self) -> Option<Polygon> {
         Polygon::new(self.polygon.iter().map(|&[x, y]| Point::new(x, y)).collect())
     }
 }

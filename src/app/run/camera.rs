@@ -11,6 +11,7 @@ use crate::infer::gate::Gate;
 use crate::link::topics::{self, Topics};
 use crate::pipeline::{CameraPlan, Moment, Pipeline};
 use crate::scene::line::LineTotals;
+use crate::sight::shelf::Shelves;
 use crate::sight::{Sight, Trouble};
 use crate::store::{LineTotal, MinuteCount};
 use crate::time::{MediaTime, WallTime};
@@ -26,6 +27,8 @@ pub(super) struct Watched {
     pub pipeline: Pipeline,
     /// `None` where nobody watches over it.
     sight: Option<Sight>,
+    /// Watches the goods.
+    pub shelves: Shelves,
     /// What it told and is not recorded yet.
     noticed: Vec<Event>,
     /// The moment of the newest picture.
@@ -74,6 +77,7 @@ impl Watched {
             id,
             classes,
             ended_at: 0,
+            shelves: Shelves::new(plan.shelves()),
             pipeline: Pipeline::new(plan),
             sight,
             noticed: Vec::new(),
@@ -162,6 +166,7 @@ impl Watched {
         self.ended_at = self.processed;
         // What was found before must not be taken to be there still.
         self.gate = self.gate.take().map(|_| Gate::default());
+        self.shelves.pause();
         self.pipeline.finish()
     }
 
@@ -205,6 +210,7 @@ impl Watched {
                 self.earlier.insert(line.clone(), total);
             }
         }
+        self.shelves.swap(plan.shelves());
         self.pipeline.swap_rules(plan)
     }
 

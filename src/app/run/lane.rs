@@ -22,7 +22,7 @@ use anyhow::Result;
 use embedded_svc::mqtt::client::QoS;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 /// How often what is retained is brought up to date.
 const BEAT: Span = Span::from_millis(1_000);
@@ -111,10 +111,14 @@ impl Lane {
         let mut stages = Stages::default();
         let tracks = camera.pipeline.tracks();
         match gate::look(&mut **self.detector.as_mut()?, camera.gate.as_mut(), &frame, tracks, &mut stages) {
-            Ok(Looked { found, is_new }) => {
+            Ok(Looked { mut found, is_new }) => {
                 camera.failed_in_a_row = 0;
                 camera.saved += u64::from(!is_new);
                 self.meters.of(&camera.id).looked(&stages, is_new);
+                if let Err(error) = camera.shelves.see(&frame, &mut found) {
+                    // The network has just seen it, so this is a picture of which a part is broken.
+                    debug!(camera = %camera.id, error = format!("{error:#}"), "The goods could not be looked at.");
+                }
                 Some(found)
             }
             Err(error) => {

@@ -242,7 +242,7 @@ mod tests {
         assert!((red.y - 99.6).abs() < 1.0 && (red.u + 33.6).abs() < 1.0 && (red.v - 71.6).abs() < 1.0, "{red:?}");
         assert!((grey.y - 90.0).abs() < 1.0 && grey.u.abs() < 1.0 && grey.v.abs() < 1.0, "{grey:?}");
         // The same in video range.
-        let at = |x: u32| if x < 100 { [101.5, 98.5, 190.9] } else { [93.3, 128.0, 128.0] };
+        let at = |x: u32| if x < 100 { [101.5_f32, 98.5, 190.9] } else { [93.3, 128.0, 128.0] };
         let plane = |w: u32, h: u32, scale: u32, i: usize| {
             (0..w * h).map(|at_| at(at_ % w * scale)[i].round() as u8).collect::<Vec<_>>()
         };

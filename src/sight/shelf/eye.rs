@@ -17,7 +17,9 @@ const LEAST: usize = 8;
 const AFTER_BODY_S: f32 = 1.0;
 /// What reaches in from outside of the zone may be an arm that holds still: it rests for so long.
 const FROM_OUTSIDE_S: f32 = 2.5;
-/// Unrest beside a changed place delays its judgement for so long at most.
+/// More unrest than in so many cells beside a changed place means that it is not all to be seen yet ...
+const RESTLESS: usize = 3;
+/// ... which delays its judgement for so long at most.
 const PATIENCE_S: f32 = 10.0;
 /// More of the zone than this moves at once: light, or the camera.
 const FLASH: f32 = 0.6;
@@ -256,10 +258,10 @@ impl Eye {
             return false;
         }
         let is_restless = |cell: &usize| self.cells[*cell].still_s < REST_S;
-        let mut beside: Vec<usize> = place.iter().flat_map(|&cell| grid.around(cell, 1)).filter(is_restless).collect();
+        let mut beside: Vec<usize> = place.iter().flat_map(|&cell| grid.around(cell, 3)).filter(is_restless).collect();
         beside.sort_unstable();
         beside.dedup();
-        beside.len() < (place.len() / 10).max(2)
+        beside.len() <= RESTLESS
     }
 
     /// Says what happened to a place; what is seen there is known from now on.
