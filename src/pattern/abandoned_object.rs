@@ -190,7 +190,10 @@ mod tests {
             "0s person 0.3,0.5 | 5s 0.3,0.5 | 8s 0.95,0.5 | 10s 0.95,0.5\n\
              goods 7s there 12/200 0.3,0.5 1s\n50s person 0.9,0.5 | 52s 0.3,0.5 | 54s 0.9,0.5 | 60s 0.9,0.5\n\
              goods 55s gone 12/200 0.3,0.5 1s",
-            expect![],
+            expect![[r#"
+                26s start at shelf by 1: Something has stood at shelf for 20 s (6.0 % of it), alone for 20 s; A person was beside it when it came. The limit is 20 s. Please review.
+                55s end at shelf (26s to 54s): What stood at shelf is gone after 48 s.
+            "#]],
         );
         check(
             RULE,
@@ -208,7 +211,10 @@ mod tests {
             RULE,
             "nobody was seen, and somebody walks by when it is about to be told",
             "goods 5s there 12/200 0.3,0.5 1s\n22s person 0.0,0.5 | 26s 0.9,0.5 | 40s 0.9,0.5",
-            expect![],
+            expect![[r#"
+                29.2s start at shelf: Something has stood at shelf for 25 s (6.0 % of it), alone for 25 s; nobody was seen beside it when it came. The limit is 20 s. Please review.
+                40s end at shelf (29.2s to 40s): It still was so when watching ended: Something has stood at shelf for 25 s (6.0 % of it), alone for 25 s; nobody was seen beside it when it came. The limit is 20 s. Please review.
+            "#]],
         );
     }
 }

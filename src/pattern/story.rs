@@ -197,6 +197,7 @@ pub fn rule(words: &str) -> RuleConfig {
         match (key, key.split_once('.')) {
             ("kind", _) => kind = value,
             ("classes", _) => _ = table.insert(key.into(), texts()),
+            _ if ["true", "false"].contains(&value) => _ = table.insert(key.into(), (value == "true").into()),
             (_, Some((outer, inner))) => {
                 let outer = table.entry(outer).or_insert_with(|| toml::Table::new().into());
                 outer.as_table_mut().unwrap().insert(inner.into(), texts());

@@ -84,6 +84,11 @@ impl Grid {
         self.places.len()
     }
 
+    /// Of the frame: width over height.
+    pub fn aspect(&self) -> f32 {
+        self.size.0 as f32 / self.size.1 as f32
+    }
+
     pub fn is_for(&self, (width, height): (u32, u32)) -> bool {
         self.size == (width as usize, height as usize)
     }

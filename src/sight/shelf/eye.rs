@@ -134,7 +134,8 @@ impl Eye {
             self.touches.clear();
         }
         let mut told = Vec::new();
-        let core: Vec<bool> = (0..grid.len()).map(|cell| is_before(&cores(people), &grid.cell_box(cell))).collect();
+        let cores = bodies(people, grid.aspect());
+        let core: Vec<bool> = (0..grid.len()).map(|cell| is_before(&cores, &grid.cell_box(cell))).collect();
         let hands: Vec<bool> = stirs.iter().map(|stirs| *stirs && !flash).collect();
         for touch in self.touches.look(grid, &hands, &core, dt) {
             told.push(tell(grid, ShelfChange::Touched, &touch.cells, touch.ago, touch.lasted));
@@ -309,11 +310,14 @@ fn is_before(people: &[BBox], cell: &BBox) -> bool {
     people.iter().any(|person| person.intersection(cell) > 0.0)
 }
 
-/// The middle halves of people: what moves there is the body, what moves beside it may be an arm.
-fn cores(people: &[BBox]) -> Vec<BBox> {
-    let core = |person: &BBox| {
-        let quarter = person.width() / 4.0;
-        BBox::new(person.x1 + quarter, person.y1, person.x2 - quarter, person.y2)
+/// Where people's bodies are. A box that is wider than anybody stands has an arm in it, at one side or the other.
+fn bodies(people: &[BBox], aspect: f32) -> Vec<BBox> {
+    const SLIM: f32 = 0.5;
+    let body = |person: &BBox| {
+        let stretched = person.width() * aspect > SLIM * person.height();
+        // Boxes tremble.
+        let inset = person.width() * if stretched { 0.25 } else { -0.1 };
+        BBox::new(person.x1 + inset, person.y1, person.x2 - inset, person.y2)
     };
-    people.iter().map(core).collect()
+    people.iter().map(body).collect()
 }

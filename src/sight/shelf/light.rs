@@ -15,7 +15,7 @@ const EDGES_PART: f32 = 0.35;
 /// And brightness by this factor, as a logarithm.
 const BRIGHTNESS: f32 = 0.5;
 /// So dark a cell is compared as if it were brighter, or noise would be colour.
-const DIM: f32 = 18.0;
+const DIM: f32 = 8.0;
 
 /// What all cells have in common from one look to another.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -69,28 +69,29 @@ pub(super) fn unlike_nearby<'a>(
         low = (low.0.min(other.gx), low.1.min(other.gy));
         high = (high.0.max(other.gx), high.1.max(other.gy));
     }
-    let scale = 1.0 / brightness(known, to);
-    let (gx, gy) = (to.gx * scale, to.gy * scale);
-    let nearest = Look { gx: gx.clamp(low.0, high.0), gy: gy.clamp(low.1, high.1), ..*known };
-    Some(colour.max(edge_difference(&nearest, gx, gy)))
+    let brighter = brightness(known, to);
+    let nearest = ((to.gx / brighter).clamp(low.0, high.0), (to.gy / brighter).clamp(low.1, high.1));
+    Some(colour.max(edge_difference(nearest, (to.gx, to.gy), brighter)))
 }
 
 fn parts(from: &Look, to: &Look, light: &Light) -> (f32, f32) {
     let brighter = brightness(from, to);
-    // Less than in proportion: noise would grow with it, too.
-    let scale = 1.0 / brighter.sqrt();
-    let (u, v) = ((to.u - light.u) * scale - from.u, (to.v - light.v) * scale - from.v);
+    // Both as they would be at the brightness between the two.
+    let half = brighter.sqrt();
+    let (u, v) = ((to.u - light.u) / half - from.u * half, (to.v - light.v) / half - from.v * half);
     let shade = (brighter.ln() - light.gain).abs() / BRIGHTNESS;
-    ((u.hypot(v) / COLOUR).max(shade), edge_difference(from, to.gx / brighter, to.gy / brighter))
+    ((u.hypot(v) / COLOUR).max(shade), edge_difference((from.gx, from.gy), (to.gx, to.gy), brighter))
 }
 
 fn brightness(from: &Look, to: &Look) -> f32 {
     ((to.y + DIM) / (from.y + DIM)).clamp(0.25, 4.0)
 }
 
-fn edge_difference(from: &Look, gx: f32, gy: f32) -> f32 {
-    let stronger = from.gx.hypot(from.gy).max(gx.hypot(gy));
-    (gx - from.gx).hypot(gy - from.gy) / (EDGES + EDGES_PART * stronger)
+fn edge_difference(from: (f32, f32), to: (f32, f32), brighter: f32) -> f32 {
+    let half = brighter.sqrt();
+    let (from, to) = ((from.0 * half, from.1 * half), (to.0 / half, to.1 / half));
+    let stronger = from.0.hypot(from.1).max(to.0.hypot(to.1));
+    (to.0 - from.0).hypot(to.1 - from.1) / (EDGES + EDGES_PART * stronger)
 }
 
 #[cfg(test)]

@@ -1,5 +1,8 @@
 //! Something moves in the zone and is gone again: a touch, if it came in and went out on the same side.
 //!
+//! A body in front of the goods moves, too: what moves within the box of a person who stretches out no arm is no touch.
+//! Whoever reaches straight away from the camera is therefore missed; that is for those who look at poses.
+//!
 //! Whoever walks by comes in on one side and goes out on the other, so what travels further than it is wide is no touch.
 
 use super::cells::Grid;
@@ -23,7 +26,7 @@ struct Mover {
     first: (f32, f32),
     last: (f32, f32),
     widest: f32,
-    lasted_s: f32,
+    age_s: f32,
     quiet_s: f32,
     /// It moved in front of somebody's body: that is the body.
     bodily: usize,
@@ -53,6 +56,7 @@ impl Touches {
     pub fn look(&mut self, grid: &Grid, stirs: &[bool], body: &[bool], dt: f32) -> Vec<Touch> {
         for mover in &mut self.movers {
             mover.quiet_s += dt;
+            mover.age_s += dt;
         }
         for blob in blobs(grid, REACH, |cell| stirs[cell]) {
             if blob.len() >= LEAST {
@@ -65,7 +69,7 @@ impl Touches {
             if over && mover.is_touch() {
                 let cells = mover.cells.iter().enumerate().filter(|(_, is)| **is).map(|(cell, _)| cell).collect();
                 let span = |s: f32| Span::from_secs_f64(f64::from(s));
-                touches.push(Touch { cells, lasted: span(mover.lasted_s), ago: span(mover.quiet_s) });
+                touches.push(Touch { cells, lasted: span(mover.lasted_s()), ago: span(mover.quiet_s) });
             }
             !over
         });
@@ -93,12 +97,11 @@ impl Touches {
             first: centre,
             last: centre,
             widest: 0.0,
-            lasted_s: 0.0,
+            age_s: dt,
             quiet_s: 0.0,
             bodily: 0,
             moved: 0,
         });
-        mover.lasted_s += mover.quiet_s.max(dt);
         mover.quiet_s = 0.0;
         mover.largest = mover.largest.max(blob.len());
         mover.last = centre;
@@ -115,18 +118,22 @@ impl Mover {
         self.cells.iter_mut().zip(&other.cells).for_each(|(mine, theirs)| *mine |= theirs);
         self.largest = self.largest.max(other.largest);
         self.widest = self.widest.max(other.widest);
-        if other.lasted_s > self.lasted_s {
-            (self.first, self.lasted_s) = (other.first, other.lasted_s);
+        if other.age_s > self.age_s {
+            (self.first, self.age_s) = (other.first, other.age_s);
         }
         self.bodily += other.bodily;
         self.moved += other.moved;
         self.quiet_s = self.quiet_s.min(other.quiet_s);
     }
 
+    fn lasted_s(&self) -> f32 {
+        self.age_s - self.quiet_s
+    }
+
     fn is_touch(&self) -> bool {
         let travelled = (self.last.0 - self.first.0).abs();
         let walked_by = travelled > self.widest;
-        self.lasted_s >= SHORTEST_S && self.largest >= LEAST && !walked_by && self.bodily * 2 <= self.moved
+        self.lasted_s() >= SHORTEST_S && self.largest >= LEAST && !walked_by && self.bodily * 2 <= self.moved
     }
 }
 
