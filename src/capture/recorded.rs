@@ -152,8 +152,11 @@ impl<'a> Shelf<'a> {
         let what = what.ok_or_else(|| format!("\"{}\" happens to no shelf, expected one of: {}", self.what, known()))?;
         // A day is longer than anything is hidden, and small enough for every sum of times.
         let times = [self.shown_us, self.hidden_us];
-        if !times.iter().all(|us| (0..=86_400_000_000).contains(us)) || !is_valid_name(&self.zone) {
-            return Err("a shelf has no name or times that are none, expected microseconds up to a day".into());
+        if !times.iter().all(|us| (0..=86_400_000_000).contains(us)) {
+            return Err(format!("a shelf has the times {times:?}, expected microseconds, 0 to those of a day"));
+        }
+        if !is_valid_name(&self.zone) {
+            return Err(format!("a shelf is called \"{}\", expected the name of a zone", self.zone));
         }
         let [x1, y1, x2, y2] = self.bbox;
         Ok(ShelfSight {

@@ -112,19 +112,17 @@ impl Pattern for AbandonedObject {
         let alone = |thing: &Thing| view.at - thing.owner >= self.limit && view.at - thing.anybody >= OWNER.min(self.limit);
         if let Some(thing) = self.things.iter_mut().find(|thing| !thing.told && alone(thing)) {
             thing.told = true;
-            let brought = match thing.who {
-                Some(who) => format!("{} was beside it when it came", words::a(who.class)),
-                None => "nobody was seen beside it when it came".into(),
-            };
+            let who: Vec<Party> = thing.who.into_iter().collect();
+            let brought = words::how_many(&who);
             let explain = format!(
-                "Something has stood at {} for {} ({} of it), alone for {}; {brought}. The limit is {}. Please review.",
+                "Something has stood at {} for {} ({} of it), alone for {}, and {brought} was beside it when it came; \
+                 the limit is {}. Please review.",
                 self.zone,
                 words::seconds(view.at - thing.since),
                 percent(thing.share),
                 words::seconds(view.at - thing.owner),
                 words::seconds(self.limit)
             );
-            let who = thing.who.into_iter().collect();
             findings.push(Finding::there(who, Phase::Start, view.at, Place::Zone(self.zone.clone()), explain));
         }
         findings
@@ -191,7 +189,7 @@ mod tests {
              goods 7s there 12/200 0.3,0.5 1s\n50s person 0.9,0.5 | 52s 0.3,0.5 | 54s 0.9,0.5 | 60s 0.9,0.5\n\
              goods 55s gone 12/200 0.3,0.5 1s",
             expect![[r#"
-                26s start at shelf by 1: Something has stood at shelf for 20 s (6.0 % of it), alone for 20 s; A person was beside it when it came. The limit is 20 s. Please review.
+                26s start at shelf by 1: Something has stood at shelf for 20 s (6.0 % of it), alone for 20 s, and 1 person was beside it when it came; the limit is 20 s. Please review.
                 55s end at shelf (26s to 54s): What stood at shelf is gone after 48 s.
             "#]],
         );
@@ -212,8 +210,8 @@ mod tests {
             "nobody was seen, and somebody walks by when it is about to be told",
             "goods 5s there 12/200 0.3,0.5 1s\n22s person 0.0,0.5 | 26s 0.9,0.5 | 40s 0.9,0.5",
             expect![[r#"
-                29.2s start at shelf: Something has stood at shelf for 25 s (6.0 % of it), alone for 25 s; nobody was seen beside it when it came. The limit is 20 s. Please review.
-                40s end at shelf (29.2s to 40s): It still was so when watching ended: Something has stood at shelf for 25 s (6.0 % of it), alone for 25 s; nobody was seen beside it when it came. The limit is 20 s. Please review.
+                29.2s start at shelf: Something has stood at shelf for 25 s (6.0 % of it), alone for 25 s, and nobody was beside it when it came; the limit is 20 s. Please review.
+                40s end at shelf (29.2s to 40s): It still was so when watching ended: Something has stood at shelf for 25 s (6.0 % of it), alone for 25 s, and nobody was beside it when it came; the limit is 20 s. Please review.
             "#]],
         );
     }

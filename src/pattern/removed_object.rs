@@ -16,7 +16,7 @@ use crate::ids::ZoneId;
 use crate::problems::Problems;
 use crate::scene::Classes;
 use crate::scene::goods::GoodsChange;
-use crate::time::MediaTime;
+use crate::time::{MediaTime, Span};
 use std::collections::VecDeque;
 
 /// Tells each time that something was taken from the zone and, if asked to, that something was put there.
@@ -119,15 +119,20 @@ impl RemovedObject {
     fn tell(&self, change: &GoodsChange, what: &str) -> Finding {
         let who: Vec<Party> = change.who.into_iter().filter(|who| self.classes.admit(who.class)).collect();
         let explain = format!(
-            "{what}: {} of it ({} of {} cells) changed within {}, with {} beside it.",
+            "{what}: {} of it ({} of {} cells) changed {}, with {} beside it.",
             percent(change.share()),
             change.cells,
             change.of,
-            words::seconds(change.at - change.from),
+            within(change.at - change.from),
             words::how_many(&who)
         );
         Finding::there(who, Phase::Instant, change.at, Place::Zone(self.zone.clone()), explain)
     }
+}
+
+/// A change that nothing hid was over before the next look.
+fn within(span: Span) -> String {
+    if span <= Span::ZERO { "at once".into() } else { format!("within {}", words::seconds(span)) }
 }
 
 #[cfg(test)]
@@ -144,7 +149,7 @@ mod tests {
         check(both, "taken and put back, and something else put there", story, expect![[r#"
             5s instant at shelf by 1 (4s): Something was taken from shelf: 6.0 % of it (12 of 200 cells) changed within 0.6 s, with 1 person beside it.
             20s instant at shelf (19s): Something was put back at shelf where something was missing for 15 s: 6.5 % of it (13 of 200 cells) changed within 1 s, with nobody beside it.
-            25s instant at shelf (24s): Something was put at shelf: 15 % of it (30 of 200 cells) changed within 0 s, with nobody beside it.
+            25s instant at shelf (24s): Something was put at shelf: 15 % of it (30 of 200 cells) changed at once, with nobody beside it.
         "#]]);
         check("kind=removed_object zone=shelf min_share=0.1", "what is small is not asked for", story, expect![]);
     }

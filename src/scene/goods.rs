@@ -105,3 +105,79 @@ fn distance(a: &BBox, b: &BBox, aspect: f32) -> f32 {
     let gap = |a1: f32, a2: f32, b1: f32, b2: f32| (b1 - a2).max(a1 - b2).max(0.0);
     (gap(a.x1, a.x2, b.x1, b.x2) * aspect).hypot(gap(a.y1, a.y2, b.y1, b.y2))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fact::{Fact, What};
+    use crate::ids::TrackId;
+    use crate::scene::Scene;
+    use crate::scene::zone::ZoneConfig;
+    use crate::track::{Track, TrackState};
+    use std::collections::BTreeMap;
+
+    fn seen(id: u64, at: MediaTime, x: f32) -> Track {
+        let bbox = BBox::new(x - 0.05, 0.4, x + 0.05, 0.9);
+        let class = crate::detection::Class::PERSON;
+        Track {
+            id: TrackId(id),
+            class,
+            score: 0.9,
+            bbox,
+            born: MediaTime::ZERO,
+            seen: at,
+            state: TrackState::Confirmed,
+        }
+    }
+
+    fn sight(zone: &str, what: ShelfChange, shown_s: f64, hidden_s: f64) -> ShelfSight {
+        ShelfSight {
+            zone: ZoneId::new(zone),
+            what,
+            cells: 12,
+            of: 100,
+            bbox: BBox::new(0.2, 0.4, 0.25, 0.5),
+            shown: Span::from_secs_f64(shown_s),
+            hidden: Span::from_secs_f64(hidden_s),
+        }
+    }
+
+    /// Ten seconds: the first person stands at the shelf for five, then goes to the far side; the second is there all
+    /// the time. Then the eye tells of these.
+    fn told(sights: &[ShelfSight], watch_goods: bool) -> (Vec<Fact>, Vec<Option<u64>>) {
+        let polygon = vec![[0.1, 0.3], [0.5, 0.3], [0.5, 0.6]];
+        let config = ZoneConfig { polygon, kind: Default::default(), classes: None, watch_goods };
+        let mut scene = Scene::new(&[(ZoneId::new("shelf"), config)].into(), &BTreeMap::new());
+        for i in 0..100 {
+            let at = MediaTime::from_secs_f64(f64::from(i) / 10.0);
+            scene.observe(at, 1.0, &[seen(1, at, if i < 50 { 0.3 } else { 0.9 }), seen(2, at, 0.75)]);
+        }
+        let facts = scene.observe_goods(MediaTime::from_secs_f64(9.9), sights);
+        (facts, scene.goods().iter().map(|change| change.who.map(|who| who.id.0)).collect())
+    }
+
+    #[test]
+    fn whoever_was_nearest_then_is_named_not_who_is_nearest_now() {
+        let (facts, who) = told(&[sight("shelf", ShelfChange::Gone, 5.5, 1.0)], true);
+        assert_eq!(who, [Some(1)]);
+        let zone = ZoneId::new("shelf");
+        assert_eq!(facts[0].what, What::Taken { zone, cells: 12 });
+        assert_eq!((facts[0].at, facts[0].who.id), (MediaTime::from_secs_f64(4.4), TrackId(1)));
+    }
+
+    #[test]
+    fn nobody_is_named_who_was_far_away() {
+        let late = |what| sight("shelf", what, 1.0, 1.0);
+        assert_eq!(told(&[late(ShelfChange::There), late(ShelfChange::Touched)], true), (vec![], vec![None, None]));
+        assert_eq!(told(&[sight("elsewhere", ShelfChange::Gone, 5.5, 1.0)], true).1, [], "no such zone");
+        assert_eq!(told(&[sight("shelf", ShelfChange::Gone, 5.5, 1.0)], false).1, [None], "nobody is remembered");
+    }
+
+    #[test]
+    fn what_is_only_different_is_no_fact() {
+        let early = |what| sight("shelf", what, 6.0, 1.0);
+        let (facts, who) = told(&[early(ShelfChange::Altered), early(ShelfChange::Touched)], true);
+        assert_eq!(who, [Some(1), Some(1)]);
+        assert_eq!(facts.iter().map(|fact| &fact.what).collect::<Vec<_>>(), [&What::Touched(ZoneId::new("shelf"))]);
+    }
+}

@@ -189,3 +189,40 @@ fn a_crowd_beyond_all_crowds_is_refused() {
         expect!["tracks.jsonl:3: 2001 boxes in one frame, expected at most 2000"],
     );
 }
+
+#[test]
+fn what_was_seen_of_goods_comes_back() {
+    let sight = |what| ShelfSight {
+        zone: ZoneId::new("spirits"),
+        what,
+        cells: 12,
+        of: 340,
+        bbox: BBox::new(0.1, 0.2, 0.3, 0.4),
+        shown: Span::from_micros(1_000_001),
+        hidden: Span::from_micros(2_400_000),
+    };
+    let clues = Clues { shelves: ShelfChange::ALL.map(sight).to_vec(), ..Clues::default() };
+    let at = MediaTime::from_micros(7);
+    let seen = Detections { at, taken: WallTime::from_micros(7_000_000), aspect: 1.5, items: vec![], clues };
+    let mut writer = TrackWriter::new(Vec::new(), &Header::new("c", "m", WallTime::from_micros(1_234_567))).unwrap();
+    writer.write(&seen).unwrap();
+    let text = String::from_utf8(writer.finish().unwrap()).unwrap();
+    let mut log = TrackLog::open(file_with(text.as_bytes()).path()).unwrap();
+    assert_eq!(log.next_frame().unwrap().unwrap(), seen);
+    check(
+        &text.replace("touched", "stolen"),
+        expect![[
+            r#"tracks.jsonl:2: "stolen" happens to no shelf, expected one of: touched, gone, there, altered"#
+        ]],
+    );
+    check(
+        &text.replace("2400000", "-1"),
+        expect![[
+            r#"tracks.jsonl:2: a shelf has the times [1000001, -1], expected microseconds, 0 to those of a day"#
+        ]],
+    );
+    check(
+        &text.replace("spirits", "#"),
+        expect![[r##"tracks.jsonl:2: a shelf is called "#", expected the name of a zone"##]],
+    );
+}
