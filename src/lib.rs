@@ -30,8 +30,8 @@
 //! | 3rd | [`app`] | one file per verb |
 //! | 2nd | [`config`], [`link`], [`report`] | the file, the way to the broker, JSON, CSV and sheets |
 //! | 1st | [`capture`], [`infer`], [`evidence`], [`store`], [`platform`], [`mailbox`], [`stop`], [`backoff`] | everything that does I/O |
-//! | ground | [`pipeline`], [`pattern`], [`scene`], [`sight`], [`track`] | pure |
-//! | cellar | [`time`], [`geometry`], [`frame`], [`detection`], [`clue`], [`fact`], [`event`], [`ids`], [`problems`] | the nouns |
+//! | ground | [`pipeline`], [`pattern`], [`scene`], [`sight`], [`statistics`], [`track`] | pure |
+//! | cellar | [`time`], [`geometry`], [`frame`], [`detection`], [`clue`], [`fact`], [`event`], [`ids`], [`memory`], [`problems`] | the nouns |
 //!
 //! # Invariants, many of them about what is absent
 //!
@@ -67,6 +67,7 @@ pub mod ids;
 pub mod infer;
 pub mod link;
 pub mod mailbox;
+pub mod memory;
 pub mod pattern;
 pub mod pipeline;
 pub mod platform;
@@ -74,6 +75,7 @@ pub mod problems;
 pub mod report;
 pub mod scene;
 pub mod sight;
+pub mod statistics;
 pub mod stop;
 pub mod store;
 pub mod time;

@@ -26,13 +26,15 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
     ("frame", CELLAR, CELLAR_ROOMS),
     ("geometry", CELLAR, CELLAR_ROOMS),
     ("ids", CELLAR, CELLAR_ROOMS),
+    ("memory", CELLAR, CELLAR_ROOMS),
     ("problems", CELLAR, CELLAR_ROOMS),
     ("time", CELLAR, CELLAR_ROOMS),
     ("track", GROUND, &[]),
     ("scene", GROUND, &["track"]),
     ("sight", GROUND, &[]),
-    ("pattern", GROUND, &["track", "scene"]),
-    ("pipeline", GROUND, &["track", "scene", "pattern", "sight"]),
+    ("statistics", GROUND, &[]),
+    ("pattern", GROUND, &["track", "scene", "statistics"]),
+    ("pipeline", GROUND, &["track", "scene", "pattern", "sight", "statistics"]),
     ("backoff", FIRST, &["stop"]),
     ("mailbox", FIRST, &["stop"]),
     ("stop", FIRST, &[]),
@@ -50,7 +52,8 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
     ("main", ROOF, &[]),
 ];
 
-const CELLAR_ROOMS: &[&str] = &["clue", "detection", "event", "fact", "frame", "geometry", "ids", "problems", "time"];
+const CELLAR_ROOMS: &[&str] =
+    &["clue", "detection", "event", "fact", "frame", "geometry", "ids", "memory", "problems", "time"];
 
 /// A name that may be written only in the files below the given paths (relative to `src/`), and why.
 const DOORS: &[(&str, &[&str], &str)] = &[

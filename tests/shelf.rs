@@ -95,7 +95,12 @@ fn each_bottle_that_is_taken_and_put_back_is_found() {
         }
     }
     let touches = told.sights.iter().filter(|(_, sight)| sight.what == ShelfChange::Touched).count();
-    println!("bottles: {} hits, {} misses, {} false; {touches} touches", all - missing.len(), missing.len(), wrong.len());
+    println!(
+        "bottles: {} hits, {} misses, {} false; {touches} touches",
+        all - missing.len(),
+        missing.len(),
+        wrong.len()
+    );
     assert!(missing.is_empty() && wrong.is_empty(), "missed {missing:?}, false {wrong:#?}");
     assert_eq!(touches, 8, "one for each hand");
     let count = |kind: &str, words: &str| {

@@ -87,7 +87,8 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let mut tally = Tally::default();
     let camera = config.as_ref().and_then(|config| config.camera(args.camera.as_deref()));
     // What is in the film is counted, also where it was cut from one place to another.
-    let mut eye = Eye { view: View::new(camera.map(|(_, camera)| camera.view()).unwrap_or_default()), ..Eye::default() };
+    let mut eye =
+        Eye { view: View::new(camera.map(|(_, camera)| camera.view()).unwrap_or_default()), ..Eye::default() };
     let pace = Pace { every: args.every, start, motion_gate: args.motion_gate };
     // An end by force would leave half a film beside its place.
     let stop = Stop::on_signals().context("cannot listen for signals")?;

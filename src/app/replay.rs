@@ -9,7 +9,9 @@ use crate::capture::{self, View};
 use crate::config::{self, Config};
 use crate::event::{Envelope, Event, to_json};
 use crate::infer;
+use crate::memory::Memory;
 use crate::pipeline::{CameraPlan, Pipeline};
+use crate::report::Output;
 use crate::sight::shelf::Shelves;
 use crate::time::WallTime;
 use anyhow::{Context, Result};
@@ -34,6 +36,12 @@ pub struct Args {
     /// Write what the detector saw, to be replayed without it.
     #[arg(long, value_name = "FILE")]
     tracks_out: Option<PathBuf>,
+    /// What rules have learned before; without it they begin with nothing.
+    #[arg(long, value_name = "FILE")]
+    memory: Option<PathBuf>,
+    /// Write what rules have learned at the end, for `--memory`.
+    #[arg(long, value_name = "FILE")]
+    memory_out: Option<PathBuf>,
     /// A model's name or a path to one, instead of the configuration's.
     #[arg(long, value_name = "NAME")]
     model: Option<String>,
@@ -52,6 +60,12 @@ pub fn run(args: Args) -> Result<ExitCode> {
         }
     }
     let start = args.start.as_deref().map(start_time).transpose()?;
+    if let Some(path) = &args.memory_out {
+        if path.as_os_str() == "-" {
+            bad_input!("--memory-out is \"-\", but the events go to standard output, expected a file");
+        }
+        Output::named(path)?;
+    }
     let config = config::load(&args.config)?;
     let plan = config.camera_plan(args.camera.as_deref())?;
     let mut out = Events { out: BufWriter::new(io::stdout().lock()), seq: 0 };
@@ -77,7 +91,7 @@ fn replay_log(args: &Args, plan: CameraPlan, start: Option<WallTime>, out: &mut 
         log.set_start(start);
     }
     let mut copy = tracks_out(args, &plan, &log.header().model, log.header().start)?;
-    let mut pipeline = Pipeline::new(plan);
+    let mut pipeline = learned(args, plan)?;
     // What came before a broken line is complete, ends of events included.
     let mut through = || -> Result<()> {
         while let Some(mut seen) = log.next_frame()? {
@@ -91,6 +105,7 @@ fn replay_log(args: &Args, plan: CameraPlan, start: Option<WallTime>, out: &mut 
     };
     let outcome = through();
     out.write(&pipeline.finish())?;
+    remember(args, &pipeline)?;
     copy.map(TrackWriter::finish).transpose()?;
     if let Some(torn) = log.torn() {
         eprintln!("watchpost: {torn}");
@@ -117,7 +132,7 @@ fn replay_film(
     let began = start.or(film.recorded()).unwrap_or(WallTime::EPOCH);
     let mut copy = tracks_out(args, &plan, detector.model(), began)?;
     let shelves = Shelves::new(plan.shelves());
-    let mut pipeline = Pipeline::new(plan);
+    let mut pipeline = learned(args, plan)?;
     let camera = config.camera(args.camera.as_deref());
     let mut eye = Eye {
         view: View::new(camera.map(|(_, camera)| camera.view()).unwrap_or_default()),
@@ -132,7 +147,27 @@ fn replay_film(
         out.write(step.events)
     });
     copy.map(TrackWriter::finish).transpose()?;
+    remember(args, &pipeline)?;
     outcome
+}
+
+/// A pipeline that knows what `--memory` says.
+fn learned(args: &Args, plan: CameraPlan) -> Result<Pipeline> {
+    let mut pipeline = Pipeline::new(plan);
+    let Some(path) = &args.memory else { return Ok(pipeline) };
+    let bytes = std::fs::read(path).map_err(|error| BadInput(format!("cannot read {}: {error}", path.display())))?;
+    let memory = Memory::from_bytes(&bytes).map_err(|why| {
+        BadInput(format!("{} is no memory that --memory-out or run has written: {why}", path.display()))
+    })?;
+    for refused in pipeline.recall(&memory) {
+        eprintln!("watchpost: {}: {refused}", path.display());
+    }
+    Ok(pipeline)
+}
+
+fn remember(args: &Args, pipeline: &Pipeline) -> Result<()> {
+    let Some(path) = &args.memory_out else { return Ok(()) };
+    Output::named(path)?.write(&pipeline.memory().to_bytes())
 }
 
 fn tracks_out(
@@ -226,6 +261,8 @@ mod tests {
             camera: None,
             start: None,
             tracks_out: tracks_out.map(Path::to_path_buf),
+            memory: None,
+            memory_out: None,
             model: None,
             min_score: None,
             nms: None,

@@ -149,7 +149,8 @@ impl<'a> Shelf<'a> {
     fn sight(self) -> Result<ShelfSight, String> {
         let known = || ShelfChange::ALL.map(ShelfChange::name).join(", ");
         let what = ShelfChange::ALL.into_iter().find(|what| what.name() == self.what);
-        let what = what.ok_or_else(|| format!("\"{}\" happens to no shelf, expected one of: {}", self.what, known()))?;
+        let what =
+            what.ok_or_else(|| format!("\"{}\" happens to no shelf, expected one of: {}", self.what, known()))?;
         // A day is longer than anything is hidden, and small enough for every sum of times.
         let times = [self.shown_us, self.hidden_us];
         if !times.iter().all(|us| (0..=86_400_000_000).contains(us)) {

@@ -17,7 +17,7 @@ use crate::evidence::case::EvidenceConfig;
 use crate::ids::{CameraId, DeviceId, LineId, RuleId, ZoneId, is_valid_name};
 use crate::infer;
 use crate::pattern::RuleConfig;
-use crate::pipeline::CameraPlan;
+use crate::pipeline::{BudgetConfig, CameraPlan};
 use crate::platform::mqtt::MqttConfig;
 use crate::problems::{BadInput, Problems};
 use crate::scene::line::LineConfig;
@@ -129,6 +129,8 @@ pub struct CameraConfig {
     pub zone: BTreeMap<String, ZoneConfig>,
     #[serde(default)]
     pub rule: BTreeMap<String, RuleConfig>,
+    /// How many alerts a day the owner wants to see of this camera; without it every one is shown.
+    pub budget: Option<BudgetConfig>,
 }
 
 fn yes() -> bool {
@@ -252,6 +254,7 @@ impl Config {
             zones: camera.zone.iter().map(|(n, z)| (ZoneId::new(n), z.clone())).collect(),
             lines: camera.line.iter().map(|(n, l)| (LineId::new(n), l.clone())).collect(),
             rules: camera.rule.iter().map(|(n, r)| (RuleId::new(n), r.clone())).collect(),
+            budget: camera.budget.clone(),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::{CameraState, LinkState};
 use crate::ids::CameraId;
+use crate::pipeline::BudgetState;
 use crate::platform::HostFacts;
 use crate::store::StoreHealth;
 use crate::time::WallTime;
@@ -35,6 +36,39 @@ pub struct CameraHealth {
     /// Milliseconds of wall time per stage: decode (of what the camera compresses itself), gate, letterbox, infer, post,
     /// track. Of each the mean over the frames that passed it.
     pub stage_ms: BTreeMap<&'static str, f64>,
+    /// Of rules that learn: how far they are, in words.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub rules: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub budget: Option<BudgetHealth>,
+}
+
+/// What an alert budget promised, and what became of it: means of complete days, at most the newest 28.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct BudgetHealth {
+    pub promised_per_day: f64,
+    /// Null before the first day is over; less than was promised where there were fewer candidates.
+    pub achieved_per_day: Option<f64>,
+    /// Warnings that there were to choose from.
+    pub candidates_per_day: Option<f64>,
+    pub days: u32,
+    pub alerts_today: u32,
+    /// Of today's warnings, those that were listed with severity `info`.
+    pub listed_today: u32,
+}
+
+impl From<BudgetState> for BudgetHealth {
+    fn from(state: BudgetState) -> Self {
+        let hundredths = |v: f64| (v * 100.0).round() / 100.0;
+        BudgetHealth {
+            promised_per_day: state.promised_per_day,
+            achieved_per_day: state.achieved_per_day.map(hundredths),
+            candidates_per_day: state.candidates_per_day.map(hundredths),
+            days: state.days,
+            alerts_today: state.alerts_today,
+            listed_today: state.listed_today,
+        }
+    }
 }
 
 impl Health {
@@ -79,6 +113,8 @@ mod tests {
                     failed: 0,
                     blind_s: 12.5,
                     stage_ms: [("infer", 70.1)].into(),
+                    rules: [("odd".into(), "learns: 3 of 7 days".into())].into(),
+                    budget: None,
                 },
             )]
             .into(),
@@ -88,6 +124,8 @@ mod tests {
         assert_eq!(json["link"]["outbox"]["dropped"], 0);
         assert_eq!(json["cameras"]["door"]["stage_ms"]["infer"], 70.1);
         assert_eq!(json["cameras"]["door"]["state"], "live");
+        assert_eq!(json["cameras"]["door"]["rules"]["odd"], "learns: 3 of 7 days");
+        assert!(json["cameras"]["door"].get("budget").is_none(), "where nothing was promised, nothing is said");
         assert_eq!(json["cameras"]["door"]["blind_s"], 12.5);
     }
 }

@@ -109,7 +109,8 @@ impl Pattern for AbandonedObject {
                 }
             }
         }
-        let alone = |thing: &Thing| view.at - thing.owner >= self.limit && view.at - thing.anybody >= OWNER.min(self.limit);
+        let alone =
+            |thing: &Thing| view.at - thing.owner >= self.limit && view.at - thing.anybody >= OWNER.min(self.limit);
         if let Some(thing) = self.things.iter_mut().find(|thing| !thing.told && alone(thing)) {
             thing.told = true;
             let who: Vec<Party> = thing.who.into_iter().collect();

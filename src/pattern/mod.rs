@@ -20,6 +20,7 @@ mod removed_object;
 mod restricted_zone;
 mod shelf_sweep;
 mod sustained;
+mod usual;
 mod words;
 
 #[cfg(test)]
@@ -37,8 +38,9 @@ pub use occupancy::OccupancyConfig;
 pub use removed_object::RemovedObjectConfig;
 pub use restricted_zone::RestrictedZoneConfig;
 pub use shelf_sweep::ShelfSweepConfig;
+pub use usual::UnusualConfig;
 
-use crate::event::{Place, Severity};
+use crate::event::{Party, Place, Severity};
 use crate::fact::Fact;
 use crate::ids::{LineId, ZoneId};
 use crate::problems::Problems;
@@ -56,6 +58,8 @@ pub struct View<'a> {
     pub taken: WallTime,
     pub clock_trusted: bool,
     pub time_zone: &'a TimeZone,
+    /// Of the frame: width over height.
+    pub aspect: f32,
     pub scene: &'a Scene,
 }
 
@@ -63,6 +67,42 @@ pub struct View<'a> {
 pub trait Pattern: Send {
     /// Is told of every frame, also of those without facts, since time passes.
     fn step(&mut self, view: &View<'_>, facts: &[Fact]) -> Vec<Finding>;
+
+    /// What it has learned, for the next start. `None` where it learns nothing.
+    fn memory(&self) -> Option<Vec<u8>> {
+        None
+    }
+    /// Takes back what [`Pattern::memory`] gave.
+    ///
+    /// # Errors
+    /// A sentence: why these bytes are of no use here. Nothing is taken over then.
+    fn recall(&mut self, _bytes: &[u8]) -> Result<(), String> {
+        Err("this rule learns nothing".into())
+    }
+    /// Watching is interrupted: everything of the moment goes, what was learned stays. `false` where nothing is ever
+    /// learned, and a new pattern is as good.
+    fn pause(&mut self) -> bool {
+        false
+    }
+    /// These tracks were part of an alert, of whatever rule: nobody learns from them what is usual.
+    fn alarmed(&mut self, _tracks: &[Party]) {}
+    /// What was learned about places may no longer be true.
+    fn moved(&mut self, _moved: Moved) {}
+    /// How far it is with what it has to learn before it speaks, in a few words.
+    fn status(&self) -> Option<String> {
+        None
+    }
+}
+
+/// What became of the camera's view.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moved {
+    /// It shows another one.
+    Away,
+    /// It shows the usual one again.
+    Back,
+    /// The other one counts as the usual one from now on.
+    Accepted,
 }
 
 /// The configuration of a behaviour.
@@ -73,6 +113,10 @@ trait Rule {
     /// What [`Common`] does not cover.
     fn check(&self, _at: &str, _problems: &mut Problems) {}
     fn start(&self, classes: Classes) -> Box<dyn Pattern>;
+    /// For those that look at every zone of the camera.
+    fn start_among(&self, classes: Classes, _zones: &BTreeMap<ZoneId, ZoneConfig>) -> Box<dyn Pattern> {
+        self.start(classes)
+    }
 }
 
 /// The keys that every rule has.
@@ -123,6 +167,7 @@ pub enum RuleConfig {
     ShelfSweep(ShelfSweepConfig),
     RemovedObject(RemovedObjectConfig),
     AbandonedObject(AbandonedObjectConfig),
+    Unusual(UnusualConfig),
 }
 
 impl RuleConfig {
@@ -138,6 +183,7 @@ impl RuleConfig {
             RuleConfig::ShelfSweep(rule) => rule,
             RuleConfig::RemovedObject(rule) => rule,
             RuleConfig::AbandonedObject(rule) => rule,
+            RuleConfig::Unusual(rule) => rule,
         }
     }
 
@@ -219,7 +265,7 @@ impl RuleConfig {
             (None, Scope::Frame | Scope::Zone(_)) => Classes::configured(Some(&person)),
             (named, _) => Classes::configured(named),
         };
-        self.rule().start(classes)
+        self.rule().start_among(classes, zones)
     }
 }
 
@@ -256,7 +302,7 @@ impl Area {
         Area(zone.map(ZoneId::new))
     }
     /// Everybody in it, also those lost for a moment, else a single missed detection would look like somebody leaving.
-    fn occupants(&self, view: &View<'_>, classes: &Classes) -> Vec<crate::event::Party> {
+    fn occupants(&self, view: &View<'_>, classes: &Classes) -> Vec<Party> {
         let mut parties: Vec<_> = match &self.0 {
             Some(zone) => view.scene.guests(zone).map(|Guest { who, .. }| who).collect(),
             None => view.scene.followed().copied().collect(),

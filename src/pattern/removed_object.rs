@@ -146,11 +146,16 @@ mod tests {
         let story = "0s person 0.3,0.5 | 9s 0.3,0.5 | 10s 0.9,0.5\ngoods 5s gone 12/200 0.3,0.4 0.6s\n\
                      goods 6s touched 40/200 0.3,0.4 2s\ngoods 20s there 13/200 0.31,0.4 1s\n\
                      goods 25s there 30/200 0.5,0.4\ngoods 30s altered 30/200 0.5,0.4";
-        check(both, "taken and put back, and something else put there", story, expect![[r#"
+        check(
+            both,
+            "taken and put back, and something else put there",
+            story,
+            expect![[r#"
             5s instant at shelf by 1 (4s): Something was taken from shelf: 6.0 % of it (12 of 200 cells) changed within 0.6 s, with 1 person beside it.
             20s instant at shelf (19s): Something was put back at shelf where something was missing for 15 s: 6.5 % of it (13 of 200 cells) changed within 1 s, with nobody beside it.
             25s instant at shelf (24s): Something was put at shelf: 15 % of it (30 of 200 cells) changed at once, with nobody beside it.
-        "#]]);
+        "#]],
+        );
         check("kind=removed_object zone=shelf min_share=0.1", "what is small is not asked for", story, expect![]);
     }
 }

@@ -207,15 +207,25 @@ mod tests {
         let one = "0s person 0.3,0.9 | 20s 0.3,0.9\ngoods 5s gone 10/100 0.3,0.5 2s";
         check(RULE, "takes one thing", one, expect![]);
         let row = "goods 5s gone 12/100 0.3,0.5 1s\ngoods 7s gone 9/100 0.35,0.5 1s\ngoods 9s gone 8/100 0.4,0.5 1s";
-        check(RULE, "clears a row", &format!("0s person 0.3,0.9 | 30s 0.3,0.9\n{row}"), expect![[r#"
+        check(
+            RULE,
+            "clears a row",
+            &format!("0s person 0.3,0.9 | 30s 0.3,0.9\n{row}"),
+            expect![[r#"
             7s start at shelf by 1 (6s): 21 % of shelf (21 of 100 cells, in 2 places) was emptied within 3 s, nothing was put there, with 1 person beside it; the limit is 20 % in 10 s. Please review.
             18.1s end at shelf by 1 (6s to 8s): Nothing more was taken from shelf for 10 s; 29 % of it (29 of 100 cells) was emptied in 5 s.
-        "#]]);
+        "#]],
+        );
         check(RULE, "a row is empty and nobody was seen", row, expect![]);
-        check("kind=shelf_sweep zone=shelf needs_person=false", "but that is asked for", row, expect![[r#"
+        check(
+            "kind=shelf_sweep zone=shelf needs_person=false",
+            "but that is asked for",
+            row,
+            expect![[r#"
             7s start at shelf (6s): 21 % of shelf (21 of 100 cells, in 2 places) was emptied within 3 s, nothing was put there, with nobody beside it; the limit is 15 % in 20 s. Please review.
             9.1s end at shelf (6s to 9.1s): It still was so when watching ended: 21 % of shelf (21 of 100 cells, in 2 places) was emptied within 3 s, nothing was put there, with nobody beside it; the limit is 15 % in 20 s. Please review.
-        "#]]);
+        "#]],
+        );
         check(
             RULE,
             "tidies the shelf: what goes here comes there",

@@ -184,6 +184,7 @@ pub fn plan() -> CameraPlan {
         zones: [(ZoneId::new("shelf"), shelf)].into(),
         lines: [(LineId::new("door"), door)].into(),
         rules: Default::default(),
+        budget: None,
     }
 }
 

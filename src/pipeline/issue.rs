@@ -6,7 +6,7 @@
 
 use super::plan::CameraPlan;
 use super::rule::Told;
-use crate::event::{Event, EventId, Phase, Place, Severity};
+use crate::event::{Event, EventId, Phase, Place};
 use crate::ids::{CameraId, DeviceId, RuleId};
 use crate::time::MediaTime;
 use std::collections::BTreeMap;
@@ -54,13 +54,7 @@ impl Issuer {
         self.opening = opening;
     }
 
-    pub fn event(
-        &mut self,
-        id: &RuleId,
-        (kind, severity): (&'static str, Severity),
-        told: Told,
-        clock_trusted: bool,
-    ) -> Event {
+    pub fn event(&mut self, id: &RuleId, kind: &'static str, told: Told, clock_trusted: bool) -> Event {
         let nth = self.issued.entry(id.clone()).or_default();
         *nth += 1;
         let phase = match told.phase {
@@ -85,12 +79,16 @@ impl Issuer {
             kind,
             rule: id.clone(),
             phase: told.phase,
-            severity,
+            severity: told.severity,
             at: told.at,
             ended_at: told.ended_at,
             clock_trusted,
-            // As sure as the detector was of those who are part of it; of nobody, it is certain.
-            score: if told.tracks.is_empty() { 1.0 } else { (scores / told.tracks.len() as f32).clamp(0.0, 1.0) },
+            // As sure as the rule is, else as the detector was of those who are part of it; of nobody, it is certain.
+            score: match told.score {
+                Some(score) => score.clamp(0.0, 1.0),
+                None if told.tracks.is_empty() => 1.0,
+                None => (scores / told.tracks.len() as f32).clamp(0.0, 1.0),
+            },
             tracks: told.tracks,
             place: told.place,
             explain: told.explain,

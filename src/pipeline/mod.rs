@@ -5,7 +5,9 @@
 //! Absent on purpose: clocks, I/O, threads, and errors: normal operation cannot fail. Frames that are not later than
 //! the one before are ignored, and so are boxes that are no boxes.
 
+mod budget;
 mod issue;
+mod learned;
 mod plan;
 mod rule;
 
@@ -14,6 +16,7 @@ mod tests;
 
 pub use crate::scene::line::LineTotals;
 pub use crate::scene::{ObjectTotals, ZoneStats};
+pub use budget::{BudgetConfig, BudgetState};
 pub use plan::CameraPlan;
 
 use crate::clue::Clues;
@@ -21,11 +24,12 @@ use crate::detection::{Class, Detection, Detections};
 use crate::event::{Event, Phase, Place, Severity};
 use crate::fact::Fact;
 use crate::ids::{LineId, RuleId, ZoneId};
-use crate::pattern::View;
+use crate::pattern::{Moved, View};
 use crate::scene::Scene;
-use crate::sight::Change;
+use crate::sight::{Change, Trouble};
 use crate::time::{MediaTime, Span, WallTime};
 use crate::track::{Track, Tracker};
+use budget::Budget;
 use issue::Issuer;
 use rule::{Rule, Told};
 use std::borrow::Cow;
@@ -56,6 +60,7 @@ pub struct Pipeline {
     scene: Scene,
     rules: BTreeMap<RuleId, Rule>,
     issuer: Issuer,
+    budget: Option<Budget>,
     clock_trusted: bool,
     /// Of the newest frame; `None` before the first one of an opening.
     now: Option<Moment>,
@@ -74,6 +79,7 @@ impl Pipeline {
             scene: Scene::new(&plan.zones, &plan.lines),
             rules,
             issuer: Issuer::new(&plan),
+            budget: plan.budget.clone().map(Budget::new),
             clock_trusted: true,
             now: None,
             before: None,
@@ -133,22 +139,35 @@ impl Pipeline {
         let stays = |id: &RuleId, rule: &Rule| {
             self.plan.rules.get(id) == Some(&rule.config)
                 && rule.config.place(&old.zones, &old.lines) == rule.config.place(&self.plan.zones, &self.plan.lines)
+                && (old.zones == self.plan.zones || rule.pattern().memory().is_none())
         };
-        let mut kept = BTreeMap::new();
+        let (mut kept, mut learned) = (BTreeMap::new(), BTreeMap::new());
         while let Some((id, mut rule)) = rules.pop_first() {
             if stays(&id, &rule) {
                 kept.insert(id, rule);
-            } else if let Some(now) = self.now {
-                let view = view(now, self.clock_trusted, &self.plan, &self.scene);
-                let told = rule.end(&view, &facts);
-                events
-                    .extend(told.into_iter().map(|told| self.issuer.event(&id, rule.what(), told, self.clock_trusted)));
+            } else {
+                if let Some(now) = self.now {
+                    let view = view(now, self.clock_trusted, &self.plan, &self.scene);
+                    let told = rule.end(&view, &facts, &mut judge(&mut self.budget, &id, now.taken));
+                    events.extend(
+                        told.into_iter().map(|told| self.issuer.event(&id, rule.kind, told, self.clock_trusted)),
+                    );
+                }
+                learned.extend(rule.pattern().memory().map(|bytes| (id, bytes)));
             }
         }
         for (id, config) in &self.plan.rules {
-            kept.entry(id.clone()).or_insert_with(|| Rule::new(config, &self.plan.zones, &self.plan.lines));
+            kept.entry(id.clone()).or_insert_with(|| {
+                let mut rule = Rule::new(config, &self.plan.zones, &self.plan.lines);
+                if let Some(bytes) = learned.get(id) {
+                    // A rule that cannot use it begins anew, and its status says so.
+                    let _ = rule.pattern_mut().recall(bytes);
+                }
+                rule
+            });
         }
         self.rules = kept;
+        self.budget = Budget::swap(self.budget.take(), self.plan.budget.as_ref());
         self.issuer.rename(&self.plan);
         events
     }
@@ -167,9 +186,19 @@ impl Pipeline {
             tracks: Vec::new(),
             place: Place::Frame,
             explain: change.explain.clone(),
+            severity: Severity::Warning,
+            score: None,
+            strength: None,
         };
-        let what = (change.trouble.kind(), Severity::Warning);
-        events.push(self.issuer.event(&RuleId::new(TAMPER), what, told, self.clock_trusted));
+        events.push(self.issuer.event(&RuleId::new(TAMPER), change.trouble.kind(), told, self.clock_trusted));
+        if change.trouble == Trouble::Moved {
+            let moved = match change.until {
+                None => Moved::Away,
+                Some(_) if change.accepted => Moved::Accepted,
+                Some(_) => Moved::Back,
+            };
+            self.rules.values_mut().for_each(|rule| rule.pattern_mut().moved(moved));
+        }
         events
     }
 
@@ -239,11 +268,15 @@ impl Pipeline {
         let mut facts = self.scene.observe(now.at, now.aspect, &self.tracks);
         facts.extend(self.scene.observe_goods(now.at, &clues.shelves));
         let view = view(now, self.clock_trusted, &self.plan, &self.scene);
-        let mut events = Vec::new();
-        for (id, rule) in &mut self.rules {
-            let told = rule.step(&view, &facts);
-            events.extend(told.into_iter().map(|told| self.issuer.event(id, rule.what(), told, self.clock_trusted)));
+        if let Some(budget) = &mut self.budget {
+            budget.advance(now.taken, &self.plan.time_zone, self.clock_trusted);
         }
+        let mut events: Vec<Event> = Vec::new();
+        for (id, rule) in &mut self.rules {
+            let told = rule.step(&view, &facts, &mut judge(&mut self.budget, id, now.taken));
+            events.extend(told.into_iter().map(|told| self.issuer.event(id, rule.kind, told, self.clock_trusted)));
+        }
+        self.alarm(&events);
         events
     }
 
@@ -253,16 +286,34 @@ impl Pipeline {
         let view = view(now, self.clock_trusted, &self.plan, &self.scene);
         let mut events = Vec::new();
         for (id, rule) in &mut self.rules {
-            let told = rule.end(&view, facts);
-            events.extend(told.into_iter().map(|told| self.issuer.event(id, rule.what(), told, self.clock_trusted)));
+            let told = rule.end(&view, facts, &mut judge(&mut self.budget, id, now.taken));
+            events.extend(told.into_iter().map(|told| self.issuer.event(id, rule.kind, told, self.clock_trusted)));
             rule.forget(&self.plan.zones, &self.plan.lines);
         }
+        self.alarm(&events);
         events
+    }
+
+    /// Whoever learns is told whom an alert is about.
+    fn alarm(&mut self, events: &[Event]) {
+        for event in events.iter().filter(|event| event.severity.is_alert() && !event.tracks.is_empty()) {
+            self.rules.values_mut().for_each(|rule| rule.pattern_mut().alarmed(&event.tracks));
+        }
     }
 }
 
 fn view<'a>(now: Moment, clock_trusted: bool, plan: &'a CameraPlan, scene: &'a Scene) -> View<'a> {
-    View { at: now.at, taken: now.taken, clock_trusted, time_zone: &plan.time_zone, scene }
+    let Moment { at, taken, aspect } = now;
+    View { at, taken, clock_trusted, time_zone: &plan.time_zone, aspect, scene }
+}
+
+/// Asks the budget, where there is one, whether what a rule tells may be an alert.
+fn judge<'a>(budget: &'a mut Option<Budget>, id: &'a RuleId, now: WallTime) -> impl FnMut(&mut Told) + 'a {
+    move |told| {
+        if let Some(budget) = budget {
+            budget.judge(id, now, told);
+        }
+    }
 }
 
 /// Without boxes that are none: coordinates or scores that are no numbers, corners the wrong way round. A shape of the

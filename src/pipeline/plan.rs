@@ -1,5 +1,6 @@
 //! What one camera watches, as the configuration resolved it.
 
+use super::budget::BudgetConfig;
 use crate::geometry::Polygon;
 use crate::ids::{CameraId, DeviceId, LineId, RuleId, ZoneId};
 use crate::pattern::RuleConfig;
@@ -20,6 +21,8 @@ pub struct CameraPlan {
     pub zones: BTreeMap<ZoneId, ZoneConfig>,
     pub lines: BTreeMap<LineId, LineConfig>,
     pub rules: BTreeMap<RuleId, RuleConfig>,
+    /// How many alerts the owner wants to see.
+    pub budget: Option<BudgetConfig>,
 }
 
 impl CameraPlan {
@@ -33,6 +36,7 @@ impl CameraPlan {
             zones: BTreeMap::new(),
             lines: BTreeMap::new(),
             rules: BTreeMap::new(),
+            budget: None,
         }
     }
 
@@ -53,6 +57,9 @@ impl CameraPlan {
         }
         for (name, rule) in &self.rules {
             rule.check(&format!("{at}.rule.{name}"), &self.zones, &self.lines, problems);
+        }
+        if let Some(budget) = &self.budget {
+            budget.check(&format!("{at}.budget"), problems);
         }
     }
 }

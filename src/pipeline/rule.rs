@@ -18,7 +18,15 @@ pub(super) struct Told {
     pub tracks: Vec<Party>,
     pub place: Place,
     pub explain: String,
+    pub severity: Severity,
+    /// How sure, where the rule knows.
+    pub score: Option<f32>,
+    /// For the alert budget, see [`Finding::strength`].
+    pub strength: Option<f32>,
 }
+
+/// May lower the severity of what begins or happens, and say why.
+pub(super) type Judge<'a> = &'a mut dyn FnMut(&mut Told);
 
 pub(super) struct Rule {
     pub config: RuleConfig,
@@ -37,6 +45,8 @@ struct Open {
     start: Finding,
     /// False while it waits for the end of the cooldown.
     told: bool,
+    /// As its start was told.
+    severity: Severity,
 }
 
 impl Rule {
@@ -56,26 +66,24 @@ impl Rule {
         }
     }
 
-    /// Kind and severity of its events.
-    pub fn what(&self) -> (&'static str, Severity) {
-        (self.kind, self.severity)
-    }
-
     pub fn is_on(&self) -> bool {
         self.open.values().any(|open| open.told)
     }
 
-    pub fn step(&mut self, view: &View<'_>, facts: &[Fact]) -> Vec<Told> {
+    pub fn step(&mut self, view: &View<'_>, facts: &[Fact], judge: Judge<'_>) -> Vec<Told> {
         let mut told = Vec::new();
         for finding in self.pattern.step(view, facts) {
-            self.take(finding, view, &mut told);
+            self.take(finding, view, judge, &mut told);
         }
         for open in self.open.values_mut().filter(|open| !open.told) {
             if self.quiet_until.is_some_and(|until| view.at < until) {
                 break;
             }
             open.told = true;
-            told.push(open.as_start());
+            let mut start = open.as_start();
+            judge(&mut start);
+            open.severity = start.severity;
+            told.push(start);
             self.quiet_until = Some(view.at + self.cooldown);
         }
         told
@@ -83,11 +91,11 @@ impl Rule {
 
     /// Watching stops here, for good or for a while: what happened until then is told, nothing begins, what is open
     /// ends.
-    pub fn end(&mut self, view: &View<'_>, facts: &[Fact]) -> Vec<Told> {
+    pub fn end(&mut self, view: &View<'_>, facts: &[Fact], judge: Judge<'_>) -> Vec<Told> {
         let mut told = Vec::new();
         for finding in self.pattern.step(view, facts) {
             if finding.phase != Phase::Start {
-                self.take(finding, view, &mut told);
+                self.take(finding, view, judge, &mut told);
             }
         }
         for (_, open) in std::mem::take(&mut self.open) {
@@ -99,10 +107,19 @@ impl Rule {
         told
     }
 
-    /// As new, but the cooldown goes on.
+    /// As new, but the cooldown goes on, and what was learned stays.
     pub fn forget(&mut self, zones: &BTreeMap<ZoneId, ZoneConfig>, lines: &BTreeMap<LineId, LineConfig>) {
-        self.pattern = self.config.start(zones, lines);
+        if !self.pattern.pause() {
+            self.pattern = self.config.start(zones, lines);
+        }
         self.open.clear();
+    }
+
+    pub fn pattern(&self) -> &dyn Pattern {
+        &*self.pattern
+    }
+    pub fn pattern_mut(&mut self) -> &mut dyn Pattern {
+        &mut *self.pattern
     }
 
     /// Film time has started over: `then` was its last moment, `now` is its first.
@@ -110,15 +127,20 @@ impl Rule {
         self.quiet_until = self.quiet_until.map(|until| now + (until - then));
     }
 
-    fn take(&mut self, finding: Finding, view: &View<'_>, told: &mut Vec<Told>) {
+    fn take(&mut self, finding: Finding, view: &View<'_>, judge: Judge<'_>, told: &mut Vec<Told>) {
         let wall = view.taken + (finding.at - view.at);
         let quiet = self.quiet_until.is_some_and(|until| view.at < until);
         match finding.phase {
             Phase::Instant if quiet => return,
-            Phase::Instant => told.push(Open { began: wall, start: finding, told: true }.as_told(Phase::Instant)),
+            Phase::Instant => {
+                let mut instant = Open { severity: self.severity, ..Open::new(wall, finding) }.as_told(Phase::Instant);
+                judge(&mut instant);
+                told.push(instant);
+            }
             Phase::Start => {
                 // Told by `step`, if nothing is in the way.
-                self.open.entry(finding.subject).or_insert(Open { began: wall, start: finding, told: false });
+                let open = Open { severity: self.severity, ..Open::new(wall, finding) };
+                self.open.entry(open.start.subject).or_insert(open);
                 return;
             }
             Phase::End => match self.open.remove(&finding.subject) {
@@ -129,6 +151,9 @@ impl Rule {
                     tracks: finding.tracks,
                     place: finding.place,
                     explain: finding.explain,
+                    severity: open.severity,
+                    score: finding.score.or(open.start.score),
+                    strength: None,
                 }),
                 _ => return,
             },
@@ -138,11 +163,15 @@ impl Rule {
 }
 
 impl Open {
+    fn new(began: WallTime, start: Finding) -> Self {
+        Open { began, start, told: false, severity: Severity::Info }
+    }
     fn as_start(&self) -> Told {
         self.as_told(Phase::Start)
     }
     fn as_told(&self, phase: Phase) -> Told {
-        let Finding { tracks, place, explain, .. } = self.start.clone();
-        Told { phase, at: self.began, ended_at: None, tracks, place, explain }
+        let Finding { tracks, place, explain, score, strength, .. } = self.start.clone();
+        let severity = self.severity;
+        Told { phase, at: self.began, ended_at: None, tracks, place, explain, severity, score, strength }
     }
 }

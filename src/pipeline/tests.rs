@@ -110,6 +110,7 @@ fn a_covered_camera_adds_no_dwell_and_says_why() {
         trouble,
         since: ms(since),
         until: until.map(ms),
+        accepted: false,
         explain: "words".into(),
     };
     assert_eq!(stay(&mut pipeline, 0, 50), ["linger start"]);

@@ -323,6 +323,11 @@ impl Scene {
         self.followed().filter(move |who| self.goods.is_beside(who, place))
     }
 
+    /// Confirmed tracks that were seen at that moment, by id.
+    pub fn seen_at(&self, at: MediaTime) -> impl Iterator<Item = &Party> {
+        self.followed.values().filter(move |f| f.confirmed && f.seen == at).map(|f| &f.who)
+    }
+
     /// Who is in a zone, by id, also those that are lost at the moment. Nobody where there is no such zone.
     pub fn guests(&self, zone: &ZoneId) -> impl Iterator<Item = Guest> {
         self.zones.get(zone).into_iter().flat_map(Zone::stays).filter_map(|(id, since, seen)| {

@@ -66,6 +66,8 @@ pub struct Change {
     pub since: MediaTime,
     /// When it was over; `None` while it goes on.
     pub until: Option<MediaTime>,
+    /// It is over because what the camera shows now counts as its usual view.
+    pub accepted: bool,
     /// One or two sentences.
     pub explain: String,
 }
@@ -175,7 +177,7 @@ impl Sight {
         let last = self.last.take().unwrap_or(MediaTime::ZERO);
         let end = |on: On| {
             let explain = format!("Watching ended; until then: {}", on.trouble.began(&self.camera, None));
-            Change { trouble: on.trouble, since: on.since, until: Some(last), explain }
+            Change { trouble: on.trouble, since: on.since, until: Some(last), accepted: false, explain }
         };
         self.on.take().map(end).into_iter().collect()
     }
@@ -254,7 +256,13 @@ impl Sight {
             let release = if on.trouble == Trouble::Frozen { Span::ZERO } else { RELEASE };
             if let Some(fine) = on.fine_since.filter(|fine| at - *fine >= release) {
                 let explain = on.trouble.ended(&self.camera, fine - on.since);
-                changes.push(Change { trouble: on.trouble, since: on.since, until: Some(fine), explain });
+                changes.push(Change {
+                    trouble: on.trouble,
+                    since: on.since,
+                    until: Some(fine),
+                    accepted: false,
+                    explain,
+                });
                 self.on = None;
             } else if on.trouble == Trouble::Moved && goes_on && at - on.since >= accept_after {
                 let explain = format!(
@@ -262,7 +270,13 @@ impl Sight {
                     self.camera,
                     trouble::length(at - on.since)
                 );
-                changes.push(Change { trouble: Trouble::Moved, since: on.since, until: Some(at), explain });
+                changes.push(Change {
+                    trouble: Trouble::Moved,
+                    since: on.since,
+                    until: Some(at),
+                    accepted: true,
+                    explain,
+                });
                 self.on = None;
                 self.suspect = None;
                 (self.reference, self.learned) = (self.lately.clone(), LOOKS_TO_KNOW);
@@ -274,11 +288,11 @@ impl Sight {
         }
         if let Some(on) = self.on.take() {
             let explain = on.trouble.ended(&self.camera, since - on.since);
-            changes.push(Change { trouble: on.trouble, since: on.since, until: Some(since), explain });
+            changes.push(Change { trouble: on.trouble, since: on.since, until: Some(since), accepted: false, explain });
         }
         let explain = suspect.trouble.began(&self.camera, suspect.shift);
         let since = if suspect.trouble == Trouble::Frozen { self.stillness.since().unwrap_or(since) } else { since };
-        changes.push(Change { trouble: suspect.trouble, since, until: None, explain });
+        changes.push(Change { trouble: suspect.trouble, since, until: None, accepted: false, explain });
         self.on = Some(On { trouble: suspect.trouble, since, fine_since: None });
         changes
     }

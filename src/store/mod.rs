@@ -15,6 +15,7 @@
 
 mod ceiling;
 mod config;
+mod memories;
 mod outbox;
 mod schema;
 mod tally;
@@ -33,6 +34,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 pub use config::StoreConfig;
+pub use memories::Memories;
 pub use outbox::{Backlog, Outbox, Positions, Queued, Session};
 pub use tally::{LineTotal, MinuteCount};
 

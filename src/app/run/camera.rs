@@ -1,6 +1,7 @@
 //! One camera in the lane: its pipeline, its totals over restarts, and what of it is published.
 
 use super::outlet::Outlet;
+use crate::capture::ViewConfig;
 use crate::detection::{Class, Detections};
 use crate::event::Event;
 use crate::evidence::case::Past;
@@ -8,7 +9,9 @@ use crate::evidence::jpeg;
 use crate::frame::{Frame, Picture};
 use crate::ids::{CameraId, LineId};
 use crate::infer::gate::Gate;
+use crate::link::health::BudgetHealth;
 use crate::link::topics::{self, Topics};
+use crate::memory::Memory;
 use crate::pipeline::{CameraPlan, Moment, Pipeline};
 use crate::scene::line::LineTotals;
 use crate::sight::shelf::Shelves;
@@ -25,6 +28,7 @@ const SNAPSHOT_QUALITY: u8 = 80;
 pub(super) struct Watched {
     pub id: CameraId,
     pub pipeline: Pipeline,
+    pub view: ViewConfig,
     /// `None` where nobody watches over it.
     sight: Option<Sight>,
     /// Watches the goods.
@@ -79,6 +83,7 @@ impl Watched {
             ended_at: 0,
             shelves: Shelves::new(plan.shelves()),
             pipeline: Pipeline::new(plan),
+            view: ViewConfig::default(),
             sight,
             noticed: Vec::new(),
             newest: None,
@@ -149,6 +154,22 @@ impl Watched {
         {
             tracing::debug!(camera = %self.id, error = format!("{error:#}"), "A picture could not be kept.");
         }
+    }
+
+    /// Places that were learned are places in the picture as it is turned, cut and masked.
+    pub fn view_name(&self) -> String {
+        format!("{:?}", self.view)
+    }
+
+    /// What its rules have learned.
+    pub fn memory(&self) -> Memory {
+        Memory { view: self.view_name(), ..self.pipeline.memory() }
+    }
+
+    /// For `health`: how far the rules are that have to learn, and how the alert budget is kept.
+    pub fn learned(&self) -> (BTreeMap<String, String>, Option<BudgetHealth>) {
+        let rules = self.pipeline.statuses().into_iter().map(|(id, status)| (id.to_string(), status)).collect();
+        (rules, self.pipeline.budget().map(BudgetHealth::from))
     }
 
     /// How many are there now, of every class that is expected or was seen lately.

@@ -145,6 +145,8 @@ impl CameraMeter {
             failed: frames.failed,
             blind_s: (frames.blind.secs_f64() * 10.0).round() / 10.0,
             stage_ms,
+            rules: BTreeMap::new(),
+            budget: None,
         };
         *self = CameraMeter { before: (frames.came, frames.processed), ..CameraMeter::default() };
         health

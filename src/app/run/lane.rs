@@ -16,7 +16,7 @@ use crate::link::topics::{self, Topics};
 use crate::mailbox::Mailboxes;
 use crate::platform::clock;
 use crate::sight::Trouble;
-use crate::store::{Batch, Store};
+use crate::store::{Batch, Memories, Store};
 use crate::time::{Span, Stopwatch};
 use anyhow::Result;
 use embedded_svc::mqtt::client::QoS;
@@ -33,6 +33,10 @@ const PATIENCE: Span = Span::from_millis(100);
 /// A camera that sends so many frames in a row that cannot be decoded is opened anew.
 const MAX_FAILED: u32 = 30;
 
+/// How often what rules have learned is written down: a power cut costs so much of it. Alerts that an alert budget
+/// has spent are written at once.
+const REMEMBER_EVERY: Span = Span::from_millis(3_600_000);
+
 pub(super) struct Lane {
     /// `None` where all cameras are recordings.
     pub detector: Option<Box<dyn Detector>>,
@@ -46,7 +50,9 @@ pub(super) struct Lane {
     pub meters: Meters,
     /// Makes files of alerts; `None` where it is not asked to.
     pub keeper: Option<Keeper>,
+    pub memories: Memories,
     beat: Option<Stopwatch>,
+    remembered: Stopwatch,
 }
 
 impl Lane {
@@ -57,6 +63,7 @@ impl Lane {
         topics: Topics,
         (mail, board): (Arc<Mailboxes<Look>>, Arc<Board>),
         meters: Meters,
+        memories: Memories,
     ) -> Self {
         Lane {
             detector,
@@ -68,7 +75,9 @@ impl Lane {
             board,
             meters,
             keeper: None,
+            memories,
             beat: None,
+            remembered: Stopwatch::start(),
         }
     }
 
@@ -166,6 +175,9 @@ impl Lane {
         if !records.is_empty() {
             self.outlet.wake();
         }
+        if alert && self.cameras.get(&index).is_some_and(|camera| camera.pipeline.budget().is_some()) {
+            self.remember(index);
+        }
         let Some(camera) = self.cameras.get(&index) else { return Ok(()) };
         camera.publish(&self.topics, &self.outlet);
         if alert && let Err(error) = camera.snapshot(&self.topics, &self.outlet) {
@@ -203,8 +215,17 @@ impl Lane {
             self.outlet.wake();
         }
         if let Some(link) = self.outlet.state().filter(|_| self.meters.is_due()) {
-            let health = self.meters.report(cameras, self.store.health(), link);
+            let mut health = self.meters.report(cameras, self.store.health(), link);
+            for camera in self.cameras.values() {
+                if let Some(health) = health.cameras.get_mut(&camera.id) {
+                    (health.rules, health.budget) = camera.learned();
+                }
+            }
             self.outlet.retain(&self.topics.health(), health.to_json().as_bytes(), QoS::AtMostOnce);
+        }
+        if self.remembered.elapsed() >= REMEMBER_EVERY {
+            self.remembered = Stopwatch::start();
+            self.cameras.keys().copied().collect::<Vec<_>>().into_iter().for_each(|index| self.remember(index));
         }
         self.meters.vouch();
         Ok(())
@@ -239,7 +260,17 @@ impl Lane {
         let Some(camera) = self.cameras.get_mut(&index) else { return Ok(()) };
         let events = camera.finish();
         let batch = Batch { events, lines: camera.changed_lines(), minutes: camera.last_minute() };
-        self.record(index, batch)
+        self.record(index, batch)?;
+        self.remember(index);
+        Ok(())
+    }
+
+    /// Writes down what one camera's rules have learned. A disk that refuses costs this, and nothing else.
+    fn remember(&mut self, index: usize) {
+        let Some(camera) = self.cameras.get(&index) else { return };
+        if let Err(error) = self.memories.save(&camera.id, camera.memory()) {
+            warn!(camera = %camera.id, error = format!("{error:#}"), "What was learned could not be saved, will try again.");
+        }
     }
 
     /// Looks at what is left in the mailboxes and ends everything that is open.

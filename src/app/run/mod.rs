@@ -27,7 +27,7 @@ use crate::link::{Link, LinkPlan, Outcome, Verb};
 use crate::mailbox::Mailboxes;
 use crate::problems::BadInput;
 use crate::stop::Stop;
-use crate::store::Store;
+use crate::store::{Memories, Store};
 use crate::time::{Span, Stopwatch, WallTime};
 use anyhow::{Context, Result, bail};
 use board::Board;
@@ -129,7 +129,8 @@ impl Appliance {
         });
         let meters = Meters::new(&config.store.dir);
         let rooms = (Arc::new(Mailboxes::default()), Arc::new(Board::new()));
-        let mut lane = Lane::new(detector, store, Outlet(link), Topics::new(&device), rooms, meters);
+        let memories = Memories::new(&config.store.dir);
+        let mut lane = Lane::new(detector, store, Outlet(link), Topics::new(&device), rooms, meters, memories);
         lane.keeper = keeper;
         let mut appliance =
             Appliance { config, config_file, started, stop, lane, captures: BTreeMap::new(), restart: false };
@@ -207,6 +208,12 @@ impl Appliance {
         let index = self.lane.board.add(state, reason, config.source.pause());
         self.lane.mail.add();
         let mut camera = Watched::new(plan, config.sight(name), &earlier, &lately, self.started);
+        camera.view = config.view();
+        if let Some(memory) = self.lane.memories.load(&camera.id, &camera.view_name()) {
+            for refused in camera.pipeline.recall(&memory) {
+                warn!(camera = name, "{refused}");
+            }
+        }
         camera.gate = config.motion_gate.unwrap_or(config.source.is_live()).then(Gate::default);
         camera.past = self.lane.keeper.as_ref().map(Keeper::past);
         self.lane.cameras.insert(index, camera);

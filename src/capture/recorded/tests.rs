@@ -211,15 +211,11 @@ fn what_was_seen_of_goods_comes_back() {
     assert_eq!(log.next_frame().unwrap().unwrap(), seen);
     check(
         &text.replace("touched", "stolen"),
-        expect![[
-            r#"tracks.jsonl:2: "stolen" happens to no shelf, expected one of: touched, gone, there, altered"#
-        ]],
+        expect![[r#"tracks.jsonl:2: "stolen" happens to no shelf, expected one of: touched, gone, there, altered"#]],
     );
     check(
         &text.replace("2400000", "-1"),
-        expect![[
-            r#"tracks.jsonl:2: a shelf has the times [1000001, -1], expected microseconds, 0 to those of a day"#
-        ]],
+        expect![[r#"tracks.jsonl:2: a shelf has the times [1000001, -1], expected microseconds, 0 to those of a day"#]],
     );
     check(
         &text.replace("spirits", "#"),

@@ -3,7 +3,6 @@
 //! Small pixels are means of squares, so that a frame is some 320 of them wide whatever the camera gives, and a cell is
 //! 1.25 % of its width. Planes are read where they lie, and only there; no picture is turned into RGB.
 
-
 use crate::frame::{Picture, Yuv420};
 use crate::geometry::{BBox, Point, Polygon};
 use anyhow::{Context as _, Result, ensure};
@@ -179,7 +178,8 @@ impl Grid {
             sums.fill(0);
             for y in y0 + row * step..y0 + (row + 1) * step {
                 let start = y * width * C + x0;
-                let line = pixels.get(start..start + length).context("a picture has fewer pixels than its size says")?;
+                let line =
+                    pixels.get(start..start + length).context("a picture has fewer pixels than its size says")?;
                 sums.iter_mut().zip(line).for_each(|(sum, &byte)| *sum += u32::from(byte));
             }
             for square in sums.chunks_exact(step * C) {

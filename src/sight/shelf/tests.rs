@@ -55,7 +55,8 @@ impl Shop {
     }
 
     fn draw(&self, n: u32) -> RgbImage {
-        let mut rgb = RgbImage::from_pixel(WIDTH, HEIGHT, Rgb(if self.crowded { [52, 46, 42] } else { [186, 180, 168] }));
+        let mut rgb =
+            RgbImage::from_pixel(WIDTH, HEIGHT, Rgb(if self.crowded { [52, 46, 42] } else { [186, 180, 168] }));
         for board in [154, 250] {
             fill(&mut rgb, (60, board), (520, 8), [110, 84, 60]);
         }
@@ -268,7 +269,12 @@ fn a_sweep_is_told_and_a_restock_is_not() {
     assert!(told_of[0].1.contains("with 1 person beside it"), "{told_of:?}");
     let restock = film(36.0, |t| one_after_the_other(t, false));
     assert_eq!(events(rule, &restock), [], "{:?}", told(&restock, false));
-    let filled: u32 = restock.iter().flat_map(|(_, f)| &f.clues.shelves).filter(|s| s.what == ShelfChange::There).map(|s| s.cells).sum();
+    let filled: u32 = restock
+        .iter()
+        .flat_map(|(_, f)| &f.clues.shelves)
+        .filter(|s| s.what == ShelfChange::There)
+        .map(|s| s.cells)
+        .sum();
     assert!(filled > 400, "it was filled: {filled} cells");
     // One piece, put back, is no sweep either.
     assert_eq!(events(rule, &film(18.0, |t| taken_and_put_back(t, 2, false))), []);
@@ -281,8 +287,7 @@ fn a_pause_and_another_picture_are_no_change() {
         let at = MediaTime::from_secs_f64(s);
         let picture = Picture::Rgb(Arc::new(rgb.unwrap_or_else(|| shop.draw((s * 5.0) as u32))));
         let frame = Frame { index: 0, at, taken: WallTime::EPOCH, picture };
-        let mut found =
-            Detections { at, taken: frame.taken, aspect: 1.78, items: vec![], clues: Clues::default() };
+        let mut found = Detections { at, taken: frame.taken, aspect: 1.78, items: vec![], clues: Clues::default() };
         shelves.see(&frame, &mut found).unwrap();
         found.clues.shelves.len()
     };
