@@ -5,7 +5,9 @@
 use clap::{Parser, Subcommand};
 use std::io::IsTerminal;
 use std::process::ExitCode;
-use watchpost::app::{self, bench, cameras, check, count, detect, eval, evidence, models, replay, run, track, verify};
+use watchpost::app::{
+    self, bench, cameras, check, count, detect, eval, evidence, models, replay, run, track, verify, weekly,
+};
 
 /// Counts people and vehicles, notices what is out of the ordinary, and publishes it over MQTT.
 #[derive(Parser)]
@@ -25,6 +27,8 @@ enum Verb {
     Count(count::Args),
     /// The whole pipeline over a film or a track log; events as JSON lines on standard output
     Replay(replay::Args),
+    /// What an appliance has recorded: counts, alerts, what was frequent, blind time; text, JSON, Excel
+    Report(weekly::Args),
     /// The tracker alone, MOTChallenge files in and out
     Track(track::Args),
     /// Every problem of a configuration at once
@@ -53,6 +57,7 @@ fn main() -> ExitCode {
         Verb::Detect(args) => detect::run(args),
         Verb::Count(args) => count::run(args),
         Verb::Replay(args) => replay::run(args),
+        Verb::Report(args) => weekly::run(args),
         Verb::Track(args) => track::run(args),
         Verb::Check(args) => check::run(args),
         Verb::Cameras(args) => cameras::run(args),

@@ -158,7 +158,7 @@ mod tests {
         assert_eq!(Memory::from_bytes(&example().to_bytes()).unwrap(), example());
         let mut writer = Writer::default();
         writer.number(u64::MAX);
-        [0, -1, 63, -64, i64::MIN, i64::MAX].map(|v| writer.signed(v));
+        [0, -1, 63, -64, i64::MIN, i64::MAX].into_iter().for_each(|v| writer.signed(v));
         writer.count(7.03125);
         writer.float(-0.1);
         let bytes = writer.done();

@@ -13,6 +13,7 @@ pub mod replay;
 pub mod run;
 pub mod track;
 pub mod verify;
+pub mod weekly;
 
 use crate::config::Invalid;
 use std::process::ExitCode;

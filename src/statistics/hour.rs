@@ -26,6 +26,14 @@ impl Hour {
         (Hour(hour), day)
     }
 
+    /// The first moment of a local day; days since 1970-01-01.
+    pub fn midnight(day: i64, zone: &TimeZone) -> WallTime {
+        let epoch = jiff::civil::date(1970, 1, 1);
+        let date = epoch.saturating_add(jiff::Span::new().days(day.clamp(-700_000, 2_900_000)));
+        let first = date.to_zoned(zone.clone()).map(|at| at.timestamp().as_microsecond());
+        WallTime::from_micros(first.unwrap_or(day.saturating_mul(86_400_000_000)))
+    }
+
     pub fn at(of_week: usize) -> Self {
         Hour((of_week % Hour::IN_WEEK) as u8)
     }
@@ -55,5 +63,7 @@ mod tests {
         assert_eq!((hour.day_name(), hour.of_day(), hour.of_week(), day), ("Sunday", 23, 167, 20_779));
         let (hour, day) = Hour::and_day(at, &TimeZone::get("Europe/Berlin").unwrap());
         assert_eq!((hour.day_name(), hour.of_week(), day), ("Monday", 0, 20_780));
+        let berlin = TimeZone::get("Europe/Berlin").unwrap();
+        assert_eq!(Hour::midnight(20_780, &berlin), WallTime::parse("2026-11-23T00:00:00+01:00").unwrap());
     }
 }

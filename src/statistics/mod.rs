@@ -1,10 +1,11 @@
 //! The mathematics of what is rare, made of sums, products and quotients alone: the logarithm of a system's library
 //! differs in its last bit from board to board, and what is decided here must not.
 //!
-//! Absent on purpose: events, clocks, anything that watches.
+//! Absent on purpose: clocks, and anything that watches.
 
 mod counts;
 mod elementary;
+pub mod frequent;
 mod hour;
 
 pub use counts::{benjamini_hochberg, negative_binomial_at_least, poisson_at_least};

@@ -15,6 +15,7 @@
 
 mod ceiling;
 mod config;
+mod history;
 mod memories;
 mod outbox;
 mod schema;
@@ -34,6 +35,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 pub use config::StoreConfig;
+pub use history::{History, Past};
 pub use memories::Memories;
 pub use outbox::{Backlog, Outbox, Positions, Queued, Session};
 pub use tally::{LineTotal, MinuteCount};

@@ -11,6 +11,7 @@
 mod board;
 mod camera;
 mod capture;
+mod frequent;
 mod health;
 mod keeper;
 mod lane;
@@ -27,12 +28,13 @@ use crate::link::{Link, LinkPlan, Outcome, Verb};
 use crate::mailbox::Mailboxes;
 use crate::problems::BadInput;
 use crate::stop::Stop;
-use crate::store::{Memories, Store};
+use crate::store::{Batch, Memories, Store};
 use crate::time::{Span, Stopwatch, WallTime};
 use anyhow::{Context, Result, bail};
 use board::Board;
 use camera::Watched;
 use capture::Capture;
+use frequent::Weekly;
 use health::Meters;
 use keeper::Keeper;
 use lane::Lane;
@@ -85,6 +87,7 @@ struct Appliance {
     /// By camera name.
     captures: BTreeMap<String, RunningCapture>,
     restart: bool,
+    weekly: Weekly,
 }
 
 struct RunningCapture {
@@ -132,8 +135,9 @@ impl Appliance {
         let memories = Memories::new(&config.store.dir);
         let mut lane = Lane::new(detector, store, Outlet(link), Topics::new(&device), rooms, meters, memories);
         lane.keeper = keeper;
-        let mut appliance =
-            Appliance { config, config_file, started, stop, lane, captures: BTreeMap::new(), restart: false };
+        let weekly = Weekly::new(&config.store.dir, &device, &config.device.time_zone);
+        let (captures, restart) = (BTreeMap::new(), false);
+        let mut appliance = Appliance { config, config_file, started, stop, lane, captures, restart, weekly };
         for name in appliance.config.camera.keys().cloned().collect::<Vec<_>>() {
             appliance.start_camera(&name)?;
         }
@@ -147,6 +151,12 @@ impl Appliance {
         while !self.stop.is_set() {
             self.lane.turn()?;
             self.obey();
+            for event in self.weekly.found() {
+                let of_camera = |(index, camera): (&usize, &Watched)| (camera.id == event.camera).then_some(*index);
+                if let Some(index) = self.lane.cameras.iter().find_map(of_camera) {
+                    self.lane.record(index, Batch { events: vec![event], ..Batch::default() })?;
+                }
+            }
             if exit_at_end && self.lane.board.all_over() && self.lane.mail.is_empty() {
                 info!("Everything is over.");
                 self.lane.drain()?;

@@ -20,13 +20,12 @@ pub(super) fn rare(
     let what = match surprise.why {
         Why::Here => {
             let often = model.traffic(hour);
-            let rate = if often < 0.01 { "less than one in 100".into() } else { format!("{often:.2} on average") };
-            format!(
-                "is here on a {} between {} and {}, when hardly anybody is: {rate}",
-                hour.day_name(),
-                clock(hour),
-                clock(next(hour))
-            )
+            let rate = match often {
+                o if o < 0.01 => "fewer than one in 100 such hours".into(),
+                o => format!("{o:.2} in such an hour on average"),
+            };
+            let (from, until) = (clock(hour), clock(next(hour)));
+            format!("is here on a {} between {from} and {until}, when hardly anybody is: {rate}", hour.day_name())
         }
         Why::Stands(cell) => format!("stands where {} at this hour", nobody("stands", model.stands(cell, hour))),
         Why::Walks(cell) => format!("walks where {} at this hour", nobody("walks", model.walks(cell, hour))),

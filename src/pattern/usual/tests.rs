@@ -146,6 +146,12 @@ fn what_is_rare_is_told_in_words_and_an_ordinary_week_is_not() {
     let usual = shop.visit(14, &[(0, 0.02, 0.75), (5, 0.35, 0.5), (14, 0.35, 0.5), (21, 0.98, 0.7)]);
     let night = shop.visit(23, &[(0, 0.02, 0.75), (5, 0.35, 0.5), (14, 0.35, 0.5), (21, 0.98, 0.7)]);
     expect![[r#"
+        A person walks where nobody walks at this hour.
+        A person walks against the usual direction: less than 0.1 % of those who walk here go this way.
+        A person has stayed 48 s at shelf; 12 s is usual here at this hour.
+        A person goes 1.3 body heights a second; 0.4 is usual here at this hour.
+
+        A person is here on a Monday between 23:00 and 0:00, when hardly anybody is: fewer than one in 100 such hours.
     "#]]
     .assert_eq(&[stands, backwards, stays, runs, usual, night].map(|words| words + "\n").concat());
 }

@@ -17,6 +17,8 @@ mod forecast;
 mod tail;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod weeks;
 
 use super::rule::Told;
 use crate::event::{Phase, Severity};

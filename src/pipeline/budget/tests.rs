@@ -16,25 +16,25 @@ fn told(strength: Option<f32>) -> Told {
     }
 }
 
-struct Camera {
+pub(super) struct Camera {
     budget: Budget,
     now: WallTime,
 }
 
 impl Camera {
-    fn new(alerts_per_day: f64) -> Self {
+    pub fn new(alerts_per_day: f64) -> Self {
         Camera {
             budget: Budget::new(BudgetConfig { alerts_per_day }),
             now: WallTime::parse("2026-01-05T00:00:00Z").unwrap(),
         }
     }
-    fn at(&mut self, day: i64, hour: f64) -> &mut Self {
+    pub fn at(&mut self, day: i64, hour: f64) -> &mut Self {
         let midnight = WallTime::parse("2026-01-05T00:00:00Z").unwrap();
         self.now = midnight + Span::from_secs_f64(86_400.0 * day as f64 + 3600.0 * hour);
         self.budget.advance(self.now, &TimeZone::UTC, true);
         self
     }
-    fn asks(&mut self, rule: &str, strength: Option<f32>) -> (Severity, String) {
+    pub fn asks(&mut self, rule: &str, strength: Option<f32>) -> (Severity, String) {
         let mut told = told(strength);
         self.budget.judge(&RuleId::new(rule), self.now, &mut told);
         (told.severity, told.explain)
