@@ -148,28 +148,36 @@ fn certificates_are_checked() {
         command.current_dir(folder.path()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         command
     };
-    let made = openssl()
-        .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=camera"])
-        .args(["-addext", "subjectAltName=IP:127.0.0.1", "-addext", "basicConstraints=critical,CA:false"])
-        .args(["-keyout", "key.pem", "-out", "cert.pem"])
-        .status();
-    if made.is_err() {
+    let make = |name: &str, is_authority: bool| {
+        openssl()
+            .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=camera"])
+            .args(["-addext", "subjectAltName=IP:127.0.0.1"])
+            .args(["-addext", &format!("basicConstraints=critical,CA:{is_authority}")])
+            .args(["-keyout", &format!("{name}-key.pem"), "-out", &format!("{name}.pem")])
+            .status()
+    };
+    if make("cert", false).is_err() {
         println!("skipped: openssl is not installed");
         return;
     }
+    make("authority", true).unwrap();
     let jpeg = cli::jpeg(160, 96);
     let head = format!("HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\nContent-Length: {}\r\n\r\n", jpeg.len());
     std::fs::write(folder.path().join("shot.jpg"), [head.as_bytes(), &jpeg].concat()).unwrap();
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let accept = format!("127.0.0.1:{port}");
-    let serves =
-        openssl().args(["s_server", "-HTTP", "-cert", "cert.pem", "-key", "key.pem", "-accept", &accept]).spawn();
-    let _serves = Ended(serves.unwrap());
-    let began = Instant::now();
-    while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-        assert!(began.elapsed() < Duration::from_secs(20), "openssl does not listen");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    let serve = |name: &str| {
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let (cert, key) = (format!("{name}.pem"), format!("{name}-key.pem"));
+        let accept = format!("127.0.0.1:{port}");
+        let serves = openssl().args(["s_server", "-HTTP", "-cert", &cert, "-key", &key, "-accept", &accept]).spawn();
+        let serves = Ended(serves.unwrap());
+        let began = Instant::now();
+        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert!(began.elapsed() < Duration::from_secs(20), "openssl does not listen");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        (serves, port)
+    };
+    let (_serves, port) = serve("cert");
     let at = |host: &str, ca_file: Option<&str>| HttpConfig {
         ca_file: ca_file.map(|name| folder.path().join(name)),
         ..config(&format!("https://{host}:{port}/shot.jpg"))
@@ -185,6 +193,13 @@ fn certificates_are_checked() {
     check("localhost", Some("cert.pem"), "its certificate is not trusted");
     check("127.0.0.1", Some("none.pem"), "cannot read ca_file");
     check("127.0.0.1", Some("shot.jpg"), "expected PEM");
+    let (_serves, port) = serve("authority");
+    let of_authority = HttpConfig {
+        ca_file: Some(folder.path().join("authority.pem")),
+        ..config(&format!("https://127.0.0.1:{port}/shot.jpg"))
+    };
+    let text = format!("{:#}", failure(of_authority));
+    assert!(text.contains("it is an authority's, CA:true") && text.contains("CA:false"), "{text}");
 }
 
 #[test]

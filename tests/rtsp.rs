@@ -5,7 +5,7 @@ mod rtsp_server;
 use rtsp_server::Server;
 use rustix::process::Signal;
 use std::time::{Duration, Instant};
-use watchpost::capture::{self, Address, Refused, RtspConfig, Source, SourceConfig, Transport, Wake};
+use watchpost::capture::{self, Address, Decoder, Refused, RtspConfig, Source, SourceConfig, Transport, Wake};
 use watchpost::frame::Frame;
 use watchpost::stop::Stop;
 use watchpost::time::Span;
@@ -17,6 +17,7 @@ fn config(url: &str) -> RtspConfig {
         user: None,
         password_file: None,
         keyframes_only: false,
+        decoder: Decoder::Program,
     }
 }
 
@@ -41,8 +42,10 @@ fn shows_a_ball(frame: &Frame) {
     assert!(white > 0 && grey < 1000, "picture {}: {white} white and {grey} grey pixels", frame.index);
 }
 
+/// Says what it was decoded by.
 #[track_caller]
-fn plays(mut source: Box<dyn Source>) {
+fn plays(mut source: Box<dyn Source>) -> String {
+    assert_eq!(source.decoder(), None, "no picture has come that would tell");
     let frames: Vec<_> = (0..20).map(|_| source.next_frame().unwrap().unwrap()).collect();
     assert!(frames.iter().all(|frame| frame.picture.size() == (320, 240)));
     assert!(frames.is_sorted_by(|a, b| a.at < b.at && a.index < b.index));
@@ -52,6 +55,18 @@ fn plays(mut source: Box<dyn Source>) {
     let passed = frames[19].index - frames[0].index;
     let expected = passed as f64 / 15.0;
     assert!(passed < 60 && (seconds - expected).abs() < 0.5, "{passed} frames at 15 fps took {seconds} s");
+    source.decoder().unwrap().into_owned()
+}
+
+#[test]
+fn h264_is_decoded_by_what_is_wished_and_there() {
+    let Some(server) = Server::start() else { return };
+    let plays_by = |decoder| plays(open(RtspConfig { decoder, ..config(&server.url("h264")) }).unwrap());
+    assert_eq!(plays_by(Decoder::Program), "H.264 in the program");
+    assert_eq!(plays_by(Decoder::Ffmpeg), "H.264 through ffmpeg");
+    // Most machines have none, and then it goes on without.
+    let by = plays_by(Decoder::Hardware);
+    assert!(["H.264 in the program", "H.264 through ffmpeg, by the board's decoder"].contains(&by.as_str()), "{by}");
 }
 
 #[test]
@@ -81,8 +96,8 @@ fn over_udp_pictures_go_on_where_packets_get_lost_and_the_loss_is_counted() {
 #[test]
 fn h265_plays_through_ffmpeg_and_rtp_jpeg_without() {
     let Some(server) = Server::start() else { return };
-    plays(open(config(&server.url("h265"))).unwrap());
-    plays(open(config(&server.url("jpeg"))).unwrap());
+    assert_eq!(plays(open(config(&server.url("h265"))).unwrap()), "H.265 through ffmpeg");
+    assert_eq!(plays(open(config(&server.url("jpeg"))).unwrap()), "JPEG in the program");
 }
 
 #[test]

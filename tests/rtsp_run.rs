@@ -12,6 +12,7 @@ use cli::Desk;
 use rtsp_server::Server;
 use rustix::process::Signal;
 use std::time::Duration;
+use watchpost::store::{Store, StoreConfig};
 
 #[test]
 fn a_network_camera_hangs_dies_and_comes_back_and_a_dead_one_slows_nobody() {
@@ -32,7 +33,8 @@ fn a_network_camera_hangs_dies_and_comes_back_and_a_dead_one_slows_nobody() {
     );
     let appliance = Appliance::start(&desk);
 
-    until(&subscriber, "door", "live");
+    let (_, told) = until(&subscriber, "door", "live");
+    assert!(told.contains(r#""decoder":"H.264 in the program""#), "{told}");
     server.signal(Signal::STOP);
     let (silent, _) = until(&subscriber, "door", "stalled");
     assert!(silent < Duration::from_millis(4_500), "stalled after {silent:?}");
@@ -55,6 +57,12 @@ fn a_network_camera_hangs_dies_and_comes_back_and_a_dead_one_slows_nobody() {
     let yard = broker.retained("watchpost/s/camera/yard/status", |lines| !lines.is_empty());
     assert!(yard[0].contains("\"down\"") && yard[0].contains("cannot connect"), "{yard:?}");
     let log = appliance.stop();
+    // Of the hang and of the 8 s, minute by minute.
+    let store = Store::open(&desk.path("state"), &StoreConfig::default()).unwrap();
+    let minutes = store.blind(0).unwrap();
+    let door = minutes.iter().filter(|minute| minute.camera.as_str() == "door");
+    let blind_s: f64 = door.map(|minute| minute.blind_s).sum();
+    assert!(blind_s > 9.0 && minutes.iter().all(|minute| minute.blind_s <= 60.0), "{minutes:?}");
     assert!(log.contains("Camera lost") && !log.contains("secret"), "{log}");
     drop(server);
 }

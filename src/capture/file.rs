@@ -10,6 +10,7 @@ use crate::time::{MediaTime, Span, Stopwatch, WallTime};
 use anyhow::Result;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use std::borrow::Cow;
 use std::path::PathBuf;
 
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
@@ -92,6 +93,9 @@ impl Source for FileSource {
     }
     fn describe(&self) -> String {
         format!("film {} ({})", self.config.path.display(), self.film.what())
+    }
+    fn decoder(&self) -> Option<Cow<'_, str>> {
+        Some(self.film.decoder().into())
     }
 }
 

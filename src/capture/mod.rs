@@ -30,6 +30,7 @@ use crate::time::Span;
 use anyhow::{Result, bail};
 use schemars::JsonSchema;
 use serde::Deserialize;
+use std::borrow::Cow;
 use std::fmt;
 use std::path::Path;
 
@@ -42,7 +43,7 @@ pub use file::FileConfig;
 pub use folder::{FolderConfig, pictures_in};
 pub use http::HttpConfig;
 pub use recorded::RecordedConfig;
-pub use rtsp::{RtspConfig, Transport};
+pub use rtsp::{Decoder, RtspConfig, Transport};
 pub use usb::UsbConfig;
 pub use view::{View, ViewConfig, Viewed};
 
@@ -58,6 +59,11 @@ pub trait Source: Send {
     /// those of which a part got lost on the way.
     fn lost(&self) -> u64 {
         0
+    }
+    /// What makes pictures of what it sends: `H.264 in the program`, `H.265 through ffmpeg`. None where nothing is
+    /// compressed, or where no picture has come yet that would tell.
+    fn decoder(&self) -> Option<Cow<'_, str>> {
+        None
     }
 }
 

@@ -13,6 +13,7 @@ use crate::geometry::{Point, Polygon, segments_cross};
 use crate::problems::Problems;
 use anyhow::Result;
 use image::RgbImage;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// `rotate`, `crop` and `mask` of a camera.
@@ -301,5 +302,8 @@ impl Source for Viewed {
     }
     fn lost(&self) -> u64 {
         self.source.lost() + self.lost
+    }
+    fn decoder(&self) -> Option<Cow<'_, str>> {
+        self.source.decoder()
     }
 }

@@ -21,6 +21,9 @@ pub struct Health {
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct CameraHealth {
     pub state: CameraState,
+    /// What makes pictures of what it sends, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decoder: Option<String>,
     /// Frames per second that the source gave.
     pub fps_in: f64,
     /// Frames per second that were looked at, or of which was known that nothing had moved.
@@ -106,6 +109,7 @@ mod tests {
                 CameraId::new("door"),
                 CameraHealth {
                     state: CameraState::Live,
+                    decoder: Some("H.265 through ffmpeg".into()),
                     fps_in: 25.0,
                     fps_processed: 7.5,
                     dropped: 3,
@@ -127,5 +131,6 @@ mod tests {
         assert_eq!(json["cameras"]["door"]["rules"]["odd"], "learns: 3 of 7 days");
         assert!(json["cameras"]["door"].get("budget").is_none(), "where nothing was promised, nothing is said");
         assert_eq!(json["cameras"]["door"]["blind_s"], 12.5);
+        assert_eq!(json["cameras"]["door"]["decoder"], "H.265 through ffmpeg");
     }
 }

@@ -99,8 +99,13 @@ pub enum CameraState {
     Disabled,
 }
 
-pub fn camera_status(state: CameraState, reason: &str, since: WallTime) -> String {
-    json!({"state": state, "reason": reason, "since": since}).to_string()
+/// `decoder` says what makes pictures of what the camera sends, where that is known.
+pub fn camera_status(state: CameraState, reason: &str, since: WallTime, decoder: Option<&str>) -> String {
+    let mut status = json!({"state": state, "reason": reason, "since": since});
+    if let Some(decoder) = decoder {
+        status["decoder"] = decoder.into();
+    }
+    status.to_string()
 }
 
 /// The totals of a line, which never go back.
@@ -138,7 +143,8 @@ mod tests {
             (t.status(), offline()),
             (t.status(), stopped()),
             (t.health(), "…".into()),
-            (t.camera_status(&c), camera_status(CameraState::Live, "ok", at)),
+            (t.camera_status(&c), camera_status(CameraState::Live, "ok", at, None)),
+            (t.camera_status(&c), camera_status(CameraState::Live, "", at, Some("H.264 in the program"))),
             (t.class(&c, Class::PERSON), "3".into()),
             (t.class(&c, Class::named("traffic light")), "0".into()),
             (t.line(&c, &LineId::new("door")), line(142, 139, at)),
@@ -161,6 +167,7 @@ mod tests {
             watchpost/till-3/status {"state":"stopped"}
             watchpost/till-3/health …
             watchpost/till-3/camera/entrance/status {"reason":"ok","since":"2026-11-24T10:15:02.120Z","state":"live"}
+            watchpost/till-3/camera/entrance/status {"decoder":"H.264 in the program","reason":"","since":"2026-11-24T10:15:02.120Z","state":"live"}
             watchpost/till-3/camera/entrance/person 3
             watchpost/till-3/camera/entrance/traffic_light 0
             watchpost/till-3/camera/entrance/line/door {"in":142,"out":139,"since":"2026-11-24T10:15:02.120Z"}

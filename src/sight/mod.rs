@@ -29,12 +29,17 @@ use crate::frame::Frame;
 use crate::time::{MediaTime, Span};
 use config::Limits;
 use edges::{Edges, Likeness, Shift};
+use std::collections::VecDeque;
 use still::Stillness;
 
 /// Between two looks.
 const PERIOD: Span = Span::from_millis(500);
-/// After a pause of this length nothing is known about the time between.
+/// After a pause of this length nothing is known about the time between, ...
 const PAUSE: Span = Span::from_millis(5_000);
+/// ... unless looks are usually so far apart: then after two of them are missing. What is usual is told by so many looks.
+const LOOKS_TO_BE_USUAL: usize = 5;
+/// Further apart than this is no watching.
+const SELDOM: Span = Span::from_millis(60_000);
 /// What is seen lately is a mean over so many seconds: passers-by fade, what stands still stays.
 const LATELY_S: f64 = 2.0;
 /// The reference follows the seasons and the furniture in so many seconds.
@@ -85,6 +90,8 @@ pub struct Sight {
     lately: Option<Edges>,
     stillness: Stillness,
     last: Option<MediaTime>,
+    /// Between the newest looks.
+    pauses: VecDeque<Span>,
     /// What seems to be wrong, and since when.
     suspect: Option<(Suspicion, MediaTime)>,
     on: Option<On>,
@@ -117,6 +124,7 @@ impl Sight {
             lately: None,
             stillness: Stillness::default(),
             last: None,
+            pauses: VecDeque::new(),
             suspect: None,
             on: None,
         }
@@ -147,10 +155,14 @@ impl Sight {
             self.size = (grey.width, grey.height);
             (self.reference, self.learned, self.lately) = (None, 0, None);
         }
-        if since_last > PAUSE {
+        if since_last > self.pause() {
             self.suspect = None;
             self.lately = None;
             self.stillness.pause();
+        }
+        if self.last.is_some() {
+            self.pauses.truncate(LOOKS_TO_BE_USUAL - 1);
+            self.pauses.push_front(since_last);
         }
         self.last = Some(at);
         let now = Edges::of(grey);
@@ -167,6 +179,15 @@ impl Sight {
         }
         changes.extend(self.conclude(at, suspicion));
         changes
+    }
+
+    /// From which length on a pause is one. A camera may give a picture every five seconds, or the board may have no more
+    /// time for it.
+    fn pause(&self) -> Span {
+        let mut usual: Vec<Span> = self.pauses.iter().copied().collect();
+        usual.sort_unstable();
+        let usual = usual.get(usual.len() / 2).copied().unwrap_or(PERIOD).min(SELDOM);
+        PAUSE.max(usual + usual + usual)
     }
 
     /// The source is over: ends what goes on. Film time may start over; what was learned stays.

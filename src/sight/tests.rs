@@ -96,3 +96,17 @@ fn another_size_is_another_picture() {
     let other = |i| Grey { width: 45, height: 80, ..bricks(i, 0) };
     assert_eq!(play(&mut sight, 100..300, other), []);
 }
+
+#[test]
+fn a_camera_that_gives_a_picture_now_and_then_is_watched_too() {
+    let mut sight = Sight::new("shop", TamperConfig::default());
+    // A little late each time, as pictures are that are asked for every five seconds.
+    let late = |i: i64| MediaTime::ZERO + Span::from_millis(5_040 * i);
+    let mut look = |i: i64, grey: Grey| sight.look(late(i), &grey);
+    assert_eq!((0..40).flat_map(|i| look(i, bricks(i, 0))).collect::<Vec<_>>(), []);
+    assert_eq!(told(&(40..50).flat_map(|i| look(i, black(i))).collect::<Vec<_>>()), ["start camera_dark at 201.6"]);
+    assert_eq!(told(&(50..60).flat_map(|i| look(i, bricks(i, 0))).collect::<Vec<_>>()), ["end camera_dark at 201.6"]);
+    // An outage is one here as well.
+    assert_eq!((60..62).flat_map(|i| look(i, black(i))).collect::<Vec<_>>(), []);
+    assert_eq!((80..82).flat_map(|i| look(i, black(i))).collect::<Vec<_>>(), [], "it may have been light between");
+}

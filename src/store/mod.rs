@@ -38,7 +38,7 @@ pub use config::StoreConfig;
 pub use history::{History, Past};
 pub use memories::Memories;
 pub use outbox::{Backlog, Outbox, Positions, Queued, Session};
-pub use tally::{LineTotal, MinuteCount};
+pub use tally::{LineTotal, MinuteBlind, MinuteCount};
 
 /// How many events wait in memory while the disk refuses them. Then the oldest are lost, counted and said.
 pub const HELD_MAX: usize = 1000;
@@ -56,6 +56,8 @@ pub struct Batch {
     /// Absolute totals; a smaller one than recorded is ignored.
     pub lines: Vec<LineTotal>,
     pub minutes: Vec<MinuteCount>,
+    /// Added to what is recorded of the same minute.
+    pub blind: Vec<MinuteBlind>,
 }
 
 /// For `health`.
@@ -84,6 +86,7 @@ pub struct Store {
     /// The newest total of each line that is not on disk yet: whoever handed it over takes it for recorded.
     held_lines: BTreeMap<(CameraId, LineId), LineTotal>,
     held_minutes: VecDeque<MinuteCount>,
+    held_blind: VecDeque<MinuteBlind>,
     /// Age is judged only while the clock is trusted.
     clock_trusted: bool,
     lost: u64,
@@ -143,6 +146,7 @@ impl Store {
             held: VecDeque::new(),
             held_lines: BTreeMap::new(),
             held_minutes: VecDeque::new(),
+            held_blind: VecDeque::new(),
             clock_trusted: true,
             lost: 0,
             repeated: 0,
@@ -179,11 +183,13 @@ impl Store {
         self.held.extend(batch.events);
         self.held_lines.extend(batch.lines.into_iter().map(|t| ((t.camera.clone(), t.line.clone()), t)));
         self.held_minutes.extend(batch.minutes);
+        self.held_blind.extend(batch.blind);
         let records = match self.commit() {
             Ok(records) => {
                 self.held.clear();
                 self.held_lines.clear();
                 self.held_minutes.clear();
+                self.held_blind.clear();
                 if self.trouble.take().is_some() {
                     tracing::info!(recorded = records.len(), lost = self.lost, "Events are on disk again.");
                 }
@@ -225,7 +231,8 @@ impl Store {
     }
 
     fn commit(&mut self) -> Result<Vec<Record>> {
-        if self.held.is_empty() && self.held_lines.is_empty() && self.held_minutes.is_empty() {
+        let no_counts = self.held_lines.is_empty() && self.held_minutes.is_empty() && self.held_blind.is_empty();
+        if self.held.is_empty() && no_counts {
             return Ok(Vec::new());
         }
         self.ceiling.raise_above(self.next_seq + self.held.len() as u64)?;
@@ -262,7 +269,7 @@ impl Store {
         if seq != self.next_seq {
             schema::set(&tx, "next_seq", seq as i64)?;
         }
-        tally::put(&tx, self.held_lines.values(), &self.held_minutes)?;
+        tally::put(&tx, self.held_lines.values(), &self.held_minutes, &self.held_blind)?;
         tx.commit()?;
         (self.next_seq, self.end_bytes) = (seq, end_bytes);
         self.repeated += repeated;
@@ -280,6 +287,8 @@ impl Store {
         self.lost += excess as u64;
         let minutes_beyond = self.held_minutes.len().saturating_sub(HELD_MINUTES_MAX);
         self.held_minutes.drain(..minutes_beyond);
+        let blind_beyond = self.held_blind.len().saturating_sub(HELD_MINUTES_MAX);
+        self.held_blind.drain(..blind_beyond);
         if self.trouble.as_ref() != Some(&what) {
             tracing::error!(trouble = what, held = self.held.len(), "Events wait in memory.");
         } else if excess > 0 {

@@ -10,7 +10,8 @@ pub const FILE: &str = "events.db";
 
 /// One step per version of the schema; `user_version` counts the steps a file has seen. Steps are only ever
 /// added.
-const STEPS: &[&str] = &["
+const STEPS: &[&str] = &[
+    "
     -- Numbers with a name: next_seq, delivered, settled, dropped_to, dropped, boots, boot_seq, session, ...
     CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
     CREATE TABLE notes (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -33,7 +34,14 @@ const STEPS: &[&str] = &["
         since INTEGER NOT NULL, PRIMARY KEY (camera, line)) WITHOUT ROWID;
     -- Commands that were carried out, so that a broker that repeats one does not have it done twice.
     CREATE TABLE commands (id TEXT PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;
-"];
+",
+    "
+    -- Seconds of a minute in which a camera saw nothing: what was counted in it lacks them.
+    CREATE TABLE blind_per_minute (
+        camera TEXT NOT NULL, minute INTEGER NOT NULL, blind_s REAL NOT NULL,
+        PRIMARY KEY (camera, minute)) WITHOUT ROWID;
+",
+];
 
 /// How hard a commit is pressed onto the disk.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -30,12 +30,24 @@ pub struct MinuteCount {
     pub max: u32,
 }
 
+/// How much of one minute a camera saw nothing, for want of pictures or by what was in them. Minutes of which it saw all
+/// are left out; so is the time in which the appliance itself did not run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MinuteBlind {
+    pub camera: CameraId,
+    /// Minutes since 1970-01-01T00:00Z.
+    pub minute: i64,
+    /// Up to 60.
+    pub blind_s: f64,
+}
+
 /// Totals never go back. A minute that comes in parts (a restart or a reload fell into it) becomes one: the larger
-/// maximum, and the middle of both means, since how long each part was is not known here.
+/// maximum, and the middle of both means, since how long each part was is not known here; blind seconds add up.
 pub(super) fn put<'a>(
     db: &Connection,
     lines: impl IntoIterator<Item = &'a LineTotal>,
     minutes: impl IntoIterator<Item = &'a MinuteCount>,
+    blind: impl IntoIterator<Item = &'a MinuteBlind>,
 ) -> rusqlite::Result<()> {
     for total in lines {
         db.prepare_cached(
@@ -56,6 +68,13 @@ pub(super) fn put<'a>(
              DO UPDATE SET mean = (mean + excluded.mean) / 2, max = max(max, excluded.max)",
         )?
         .execute((count.camera.as_str(), count.minute, count.class.name(), count.mean, count.max))?;
+    }
+    for blind in blind {
+        db.prepare_cached(
+            "INSERT INTO blind_per_minute VALUES (?1, ?2, ?3) ON CONFLICT (camera, minute)
+             DO UPDATE SET blind_s = min(60.0, blind_s + excluded.blind_s)",
+        )?
+        .execute((blind.camera.as_str(), blind.minute, blind.blind_s))?;
     }
     Ok(())
 }
@@ -101,5 +120,17 @@ impl Store {
             })
         })?;
         Ok(counts.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// Minutes from `from_minute` on of which something was missed, in order of camera and minute.
+    pub fn blind(&self, from_minute: i64) -> Result<Vec<MinuteBlind>> {
+        let mut query = self.db.prepare(
+            "SELECT camera, minute, blind_s FROM blind_per_minute WHERE minute >= ?1 ORDER BY camera, minute",
+        )?;
+        let minutes = query.query_map([from_minute], |row| {
+            let camera: String = row.get(0)?;
+            Ok(MinuteBlind { camera: CameraId::new(&camera), minute: row.get(1)?, blind_s: row.get(2)? })
+        })?;
+        Ok(minutes.collect::<rusqlite::Result<_>>()?)
     }
 }

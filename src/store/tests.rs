@@ -156,6 +156,7 @@ fn while_the_disk_refuses_totals_wait_too() {
             .write(Batch {
                 lines: vec![total(into)],
                 minutes: vec![minute(40_000_000 + into as i64)],
+                blind: vec![MinuteBlind { camera: camera.clone(), minute: 40_000_000 + into as i64, blind_s: 1.5 }],
                 ..Batch::default()
             })
             .unwrap()
@@ -173,6 +174,7 @@ fn while_the_disk_refuses_totals_wait_too() {
     drop(store);
     let store = open(dir.path());
     assert_eq!((into(&store), store.minutes(0).unwrap().len()), (vec![3], 3));
+    assert_eq!(store.blind(0).unwrap().len(), 3);
 }
 
 /// A real file system of 1 MB, where we may mount one.
@@ -312,7 +314,13 @@ fn totals_of_lines_never_go_back() {
     let minute =
         MinuteCount { camera: CameraId::new("door"), minute: 40_000_000, class: Class::PERSON, mean: 1.5, max: 4 };
     let mut store = open(dir.path());
-    let batch = Batch { events: events(1..=1), lines: vec![total(14, 18, 5)], minutes: vec![minute.clone()] };
+    let blind = |minute, blind_s| MinuteBlind { camera: CameraId::new("door"), minute, blind_s };
+    let batch = Batch {
+        events: events(1..=1),
+        lines: vec![total(14, 18, 5)],
+        minutes: vec![minute.clone()],
+        blind: vec![blind(40_000_000, 12.5), blind(40_000_001, 40.0)],
+    };
     assert_eq!(store.write(batch).unwrap().len(), 1);
     store.write(Batch { lines: vec![total(3, 19, 9)], ..Batch::default() }).unwrap();
     store.close().unwrap();
@@ -320,7 +328,10 @@ fn totals_of_lines_never_go_back() {
     assert_eq!(store.lines().unwrap().into_values().collect::<Vec<_>>(), [total(14, 19, 5)]);
     // The second part of the minute, after the restart.
     let second = MinuteCount { mean: 0.5, max: 3, ..minute.clone() };
-    store.write(Batch { minutes: vec![second], ..Batch::default() }).unwrap();
+    let parts = vec![blind(40_000_000, 20.0), blind(40_000_001, 40.0)];
+    store.write(Batch { minutes: vec![second], blind: parts, ..Batch::default() }).unwrap();
+    assert_eq!(store.blind(0).unwrap(), [blind(40_000_000, 32.5), blind(40_000_001, 60.0)]);
+    assert_eq!(store.blind(40_000_002).unwrap(), []);
     assert_eq!(store.minutes(0).unwrap(), [MinuteCount { mean: 1.0, ..minute }]);
     assert_eq!(store.minutes(40_000_001).unwrap(), []);
 }

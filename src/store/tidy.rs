@@ -53,6 +53,7 @@ pub fn tidy(db: &mut Connection, config: &StoreConfig, now: Option<WallTime>, en
     if let Some(now) = now {
         let minute = now.micros().div_euclid(60_000_000) - KEEP_MINUTES_DAYS * 24 * 60;
         tx.execute("DELETE FROM counts_per_minute WHERE minute < ?1", [minute])?;
+        tx.execute("DELETE FROM blind_per_minute WHERE minute < ?1", [minute])?;
         tx.execute("DELETE FROM commands WHERE abs(at - ?1) > ?2", (now.micros(), COMMAND_MEMORY.micros()))?;
     }
     tx.commit()?;

@@ -19,6 +19,8 @@ pub(super) struct CameraStatus {
     pub state: CameraState,
     pub reason: String,
     pub since: WallTime,
+    /// What makes pictures of what it sends, as far as it is known; of a camera that is down, what did.
+    pub decoder: Option<String>,
 }
 
 struct Entry {
@@ -53,7 +55,7 @@ impl Board {
 
     /// Gives the new camera's index. `pause` passes between its frames where all is well.
     pub fn add(&self, state: CameraState, reason: &str, pause: Span) -> usize {
-        let status = CameraStatus { state, reason: reason.into(), since: WallTime::now() };
+        let status = CameraStatus { state, reason: reason.into(), since: WallTime::now(), decoder: None };
         let mut entries = self.lock();
         entries.push(Entry {
             status,
@@ -77,6 +79,14 @@ impl Board {
         entry.frames += 1;
         entry.over = false;
         entry.came();
+    }
+
+    /// What decodes its frames.
+    pub fn decoder(&self, camera: usize, decoder: Option<&str>) {
+        let status = &mut self.lock()[camera].status;
+        if status.decoder.as_deref() != decoder {
+            status.decoder = decoder.map(str::to_owned);
+        }
     }
 
     /// Frames were lost on the way from the camera.
@@ -169,7 +179,7 @@ impl Entry {
 
     fn change(&mut self, state: CameraState, reason: &str) {
         if self.status.state != state || self.status.reason != reason {
-            self.status = CameraStatus { state, reason: reason.into(), since: WallTime::now() };
+            (self.status.state, self.status.reason, self.status.since) = (state, reason.into(), WallTime::now());
         }
     }
 }
@@ -235,6 +245,8 @@ mod tests {
         let (status, ..) = board.look(door);
         assert_eq!((status.state, status.reason.as_str()), (CameraState::Blind, "the picture is too dark"));
         board.trouble(door, None);
+        board.decoder(door, Some("H.264 in the program"));
+        assert_eq!(board.look(door).0.decoder.as_deref(), Some("H.264 in the program"));
         assert_eq!(board.look(door).0.state, CameraState::Live);
         board.over(door, "the film is over");
         assert!(board.all_over());

@@ -1,5 +1,6 @@
 //! One camera in the lane: its pipeline, its totals over restarts, and what of it is published.
 
+use super::blind::Blindness;
 use super::outlet::Outlet;
 use crate::capture::ViewConfig;
 use crate::detection::{Class, Detections};
@@ -41,6 +42,7 @@ pub(super) struct Watched {
     earlier: BTreeMap<LineId, LineTotal>,
     recorded: BTreeMap<LineId, LineTotal>,
     minute: Minute,
+    pub blindness: Blindness,
     /// Published from the start, with nought: the broker may remember another number from before a power cut.
     classes: BTreeSet<Class>,
     /// Frames that were processed when everything open was ended for want of more.
@@ -91,6 +93,7 @@ impl Watched {
             recorded: BTreeMap::new(),
             minute: Minute::default(),
             past: None,
+            blindness: Blindness::default(),
             picture: None,
             started,
             processed: 0,

@@ -85,6 +85,7 @@ impl Capture {
             if let Some(reason) = self.board.take_refusal(self.index) {
                 bail!("{}: {reason}", source.describe());
             }
+            self.board.decoder(self.index, source.decoder().as_deref());
             self.board.frame(self.index);
             if frame.at < due {
                 continue;

@@ -138,6 +138,7 @@ impl CameraMeter {
         }
         let health = CameraHealth {
             state: status.state,
+            decoder: status.decoder.clone(),
             fps_in: rate(frames.came, self.before.0),
             fps_processed: rate(frames.processed, self.before.1),
             dropped: frames.dropped,

@@ -17,7 +17,7 @@ use crate::mailbox::Mailboxes;
 use crate::platform::clock;
 use crate::sight::Trouble;
 use crate::store::{Batch, Memories, Store};
-use crate::time::{Span, Stopwatch};
+use crate::time::{Span, Stopwatch, WallTime};
 use anyhow::Result;
 use embedded_svc::mqtt::client::QoS;
 use std::collections::BTreeMap;
@@ -152,7 +152,7 @@ impl Lane {
         let clock = Stopwatch::start();
         let events = camera.step(detections);
         self.meters.of(&camera.id).stepped(clock.elapsed());
-        let batch = Batch { events, lines: camera.changed_lines(), minutes: camera.minutes() };
+        let batch = Batch { events, lines: camera.changed_lines(), minutes: camera.minutes(), ..Batch::default() };
         self.record(index, batch)
     }
 
@@ -190,7 +190,7 @@ impl Lane {
     fn tell_states(&self) {
         for (index, camera) in &self.cameras {
             let (status, ..) = self.board.look(*index);
-            let payload = topics::camera_status(status.state, &status.reason, status.since);
+            let payload = topics::camera_status(status.state, &status.reason, status.since, status.decoder.as_deref());
             self.outlet.retain(&self.topics.camera_status(&camera.id), payload.as_bytes(), QoS::AtLeastOnce);
         }
     }
@@ -201,17 +201,20 @@ impl Lane {
         self.store.set_clock_trusted(trusted);
         self.end_silent()?;
         self.tell_states();
-        let mut cameras = Vec::new();
+        let (mut cameras, mut minutes) = (Vec::new(), Vec::new());
+        let now = WallTime::now();
         for (index, camera) in &mut self.cameras {
             camera.pipeline.set_clock_trusted(trusted);
             camera.publish(&self.topics, &self.outlet);
             let (status, came, blind) = self.board.look(*index);
+            camera.blindness.note(now, blind);
+            minutes.extend(camera.blindness.take(&camera.id));
             let (processed, dropped) = (camera.processed, self.mail.dropped(*index));
             let failed = camera.failed + self.board.lost_in_all(*index);
             let frames = Frames { came, processed, dropped, saved: camera.saved, failed, blind };
             cameras.push((camera.id.clone(), status, frames));
         }
-        if !self.store.write(Batch::default())?.is_empty() {
+        if !self.store.write(Batch { blind: minutes, ..Batch::default() })?.is_empty() {
             self.outlet.wake();
         }
         if let Some(link) = self.outlet.state().filter(|_| self.meters.is_due()) {
@@ -242,7 +245,7 @@ impl Lane {
             } else if events.is_empty() {
                 continue;
             }
-            let batch = Batch { events, lines: camera.changed_lines(), minutes: camera.minutes() };
+            let batch = Batch { events, lines: camera.changed_lines(), minutes: camera.minutes(), ..Batch::default() };
             self.record(index, batch)?;
         }
         Ok(())
@@ -259,7 +262,9 @@ impl Lane {
         self.keep_evidence(Some(index));
         let Some(camera) = self.cameras.get_mut(&index) else { return Ok(()) };
         let events = camera.finish();
-        let batch = Batch { events, lines: camera.changed_lines(), minutes: camera.last_minute() };
+        camera.blindness.finish();
+        let blind = camera.blindness.take(&camera.id);
+        let batch = Batch { events, lines: camera.changed_lines(), minutes: camera.last_minute(), blind };
         self.record(index, batch)?;
         self.remember(index);
         Ok(())

@@ -8,6 +8,7 @@
 //! The end: captures stop, the lane looks at what is left and ends what is open, the store syncs, the link gets
 //! 2 s to deliver, and `status` says stopped. What could not be delivered waits on disk for the next start.
 
+mod blind;
 mod board;
 mod camera;
 mod capture;

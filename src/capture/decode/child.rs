@@ -21,22 +21,25 @@ pub struct ChildDecoder {
     child: Program,
     to_child: SyncSender<Vec<u8>>,
     pictures: Receiver<Result<Yuv420>>,
+    has_given: bool,
     /// Stamps of what went in and has not come out; pictures come out in their order.
     inside: BinaryHeap<Reverse<i64>>,
 }
 
 impl ChildDecoder {
-    /// `format` is ffmpeg's name of the stream: `hevc` or `h264`, Annex B.
+    /// `format` is ffmpeg's name of the stream: `hevc` or `h264`, Annex B; `decoder` its name of what decodes it, where that
+    /// is not its own.
     ///
     /// # Errors
     /// ffmpeg is not installed, or does not start.
-    pub fn start(format: &str) -> Result<Self> {
+    pub fn start(format: &str, decoder: Option<&str>) -> Result<Self> {
         let found = ffmpeg::found().context("decoding that takes ffmpeg: install it, or set the camera to H.264")?;
         let mut command = Command::new("ffmpeg");
         command
             .args(["-hide_banner", "-nostats", "-loglevel", "error"])
             // Not with nobuffer: it forgets what it looked at to learn the size, which is the first keyframe.
             .args(["-flags", "low_delay", "-probesize", "4096", "-analyzeduration", "0"])
+            .args(decoder.map(|name| ["-c:v", name]).into_iter().flatten())
             .args(["-f", format, "-i", "pipe:0", found.pass_through, "passthrough"])
             .args(["-pix_fmt", "yuv420p", "-strict", "-1", "-f", "yuv4mpegpipe", "pipe:1"]);
         ChildDecoder::start_as(command)
@@ -50,7 +53,7 @@ impl ChildDecoder {
         };
         let (to_child, from_us) = sync_channel::<Vec<u8>>(MOST);
         let (to_us, pictures) = sync_channel(PICTURES);
-        let decoder = ChildDecoder { child, to_child, pictures, inside: BinaryHeap::new() };
+        let decoder = ChildDecoder { child, to_child, pictures, has_given: false, inside: BinaryHeap::new() };
         thread("ffmpeg-in", move || {
             // Ends when we are dropped or the child is gone, which its output tells.
             while let Ok(unit) = from_us.recv() {
@@ -66,6 +69,11 @@ impl ChildDecoder {
             let _ = to_us.send(Err(ended));
         })?;
         Ok(decoder)
+    }
+
+    /// Whether a picture ever came of it.
+    pub fn has_given(&self) -> bool {
+        self.has_given
     }
 
     /// Never waits. `stamp` comes back with the picture. False: it is slower than the camera, and what follows is of no
@@ -107,7 +115,10 @@ impl ChildDecoder {
     /// It has ended; what it said last is in the sentence.
     pub fn ready(&mut self) -> Result<Option<(i64, Yuv420)>> {
         match self.pictures.try_recv() {
-            Ok(Ok(picture)) => Ok(self.inside.pop().map(|Reverse(stamp)| (stamp, picture))),
+            Ok(Ok(picture)) => {
+                self.has_given = true;
+                Ok(self.inside.pop().map(|Reverse(stamp)| (stamp, picture)))
+            }
             Ok(Err(error)) => Err(self.ended(error)),
             Err(TryRecvError::Empty) => Ok(None),
             Err(TryRecvError::Disconnected) => Err(self.ended(anyhow!("ffmpeg has ended"))),

@@ -8,13 +8,13 @@
 //! Absent: ffmpeg for cameras, and choosing decoders for it.
 
 use super::{Decode, Facts, Shown};
+use crate::capture::program::Program;
 use crate::frame::{Picture, Yuv420};
 use crate::time::{MediaTime, Span, WallTime};
 use anyhow::{Context as _, Result, bail};
 use std::io::{BufRead as _, BufReader, Read as _};
-use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{ChildStdout, Command, Stdio};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -56,10 +56,11 @@ const SET_BACK: Span = Span::from_millis(500);
 
 /// The rest of a film, from a running child.
 pub struct Ffmpeg {
-    child: Child,
+    child: Program,
     pictures: BufReader<ChildStdout>,
     stamps: Receiver<Line>,
-    complaints: Arc<Mutex<Vec<String>>>,
+    /// The newest.
+    complaint: Arc<Mutex<Option<String>>>,
     size: (u32, u32),
     full_range: bool,
     /// Length of one tick of the stamps.
@@ -143,6 +144,7 @@ fn facts(json: &[u8]) -> Result<Facts> {
     let counted = stream["nb_frames"].as_str().and_then(|s| s.parse().ok()).filter(|n| *n > 0);
     Ok(Facts {
         what: format!("{container}, {codec}"),
+        decoder: format!("{codec} through ffmpeg"),
         frames: counted.or_else(|| Some((length? * fps?).round() as u64)),
         fps,
         duration: length.map(Span::from_secs_f64),
@@ -173,48 +175,36 @@ fn last_line(text: &str) -> &str {
 
 impl Ffmpeg {
     pub fn open(path: &Path, facts: &Facts, found: &Found) -> Result<Self> {
-        let mut child = Command::new("ffmpeg")
+        let mut command = Command::new("ffmpeg");
+        command
             .args(["-nostdin", "-hide_banner", "-nostats", "-loglevel", "level+info"])
             .args(["-protocol_whitelist", "file", "-i"])
             .arg(file_url(path))
             .args(["-map", "0:v:0", "-vf", "showinfo=checksum=0", found.pass_through, "passthrough"])
             .args(["-pix_fmt", "yuv420p", "-strict", "-1", "-f", "yuv4mpegpipe", "pipe:1"])
             .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            // A Ctrl-C is ours to answer: in our group the child would end before us, as if the film were broken.
-            .process_group(0)
-            .spawn()
-            .context("cannot be decoded, ffmpeg does not start")?;
-        let stdout = child.stdout.take().expect("stdout is piped");
-        let stderr = child.stderr.take().expect("stderr is piped");
-        let complaints = Arc::new(Mutex::new(Vec::new()));
+            .stdout(Stdio::piped());
+        let complaint = Arc::new(Mutex::new(None));
         // If it is full the child waits. It cannot wait for ever: ffmpeg is never so many frames ahead of the
         // pictures it has written, since those are read before their stamps.
         let (to_us, stamps) = sync_channel(1024);
-        let kept = complaints.clone();
-        std::thread::Builder::new()
-            .name("ffmpeg-says".into())
-            .spawn(move || {
-                for line in BufReader::new(stderr).split(b'\n').map_while(Result::ok) {
-                    let line = String::from_utf8_lossy(&line);
-                    if let Some(line) = parse_showinfo(&line) {
-                        // Nobody listens any more: go on reading, so that the child is not stuck.
-                        let _ = to_us.send(line);
-                    } else if line.contains("[error]") || line.contains("[fatal]") {
-                        let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
-                        if kept.len() < 20 {
-                            kept.push(line.trim().to_owned());
-                        }
-                    }
-                }
-            })
-            .context("cannot start a thread")?;
+        let newest = complaint.clone();
+        let hear = move |line: &str| {
+            if let Some(line) = parse_showinfo(line) {
+                // If nobody listens any more: go on reading, so that the child is not stuck.
+                let _ = to_us.send(line);
+            } else if line.contains("[error]") || line.contains("[fatal]") {
+                *newest.lock().unwrap_or_else(PoisonError::into_inner) = Some(line.to_owned());
+            }
+        };
+        let mut child =
+            Program::start(&mut command, "ffmpeg-says", hear).context("cannot be decoded, ffmpeg does not start")?;
+        let stdout = child.output().context("cannot be decoded, ffmpeg starts without its output")?;
         let mut film = Ffmpeg {
             child,
             pictures: BufReader::with_capacity(1 << 16, stdout),
             stamps,
-            complaints,
+            complaint,
             size: (0, 0),
             full_range: false,
             tick_s: 0.0,
@@ -226,8 +216,11 @@ impl Ffmpeg {
             ended: false,
         };
         let header = film.line()?;
-        (film.size, film.full_range) = parse_header(&header)
-            .with_context(|| format!("cannot be decoded by ffmpeg ({})", film.complaint().unwrap_or_default()))?;
+        let Some(found) = parse_header(&header) else {
+            film.child.end();
+            bail!("cannot be decoded by ffmpeg ({})", film.complaint().unwrap_or_default());
+        };
+        (film.size, film.full_range) = found;
         super::check_size(film.size.0, film.size.1)?;
         Ok(film)
     }
@@ -240,7 +233,7 @@ impl Ffmpeg {
     }
 
     fn complaint(&self) -> Option<String> {
-        self.complaints.lock().unwrap_or_else(PoisonError::into_inner).last().cloned()
+        self.complaint.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The stamp of the picture just read, if it has one, and how long it is shown.
@@ -264,18 +257,19 @@ impl Ffmpeg {
 
     fn finish(&mut self) -> Result<Option<Shown>> {
         self.ended = true;
-        let status = self.child.wait().context("ffmpeg got lost")?;
+        // None: it had nothing left to say, and went on living.
+        let status = self.child.end();
         let complaint = self.complaint();
         let frames = self.shown;
         if frames == 0 {
-            bail!("gives not a single picture ({})", complaint.unwrap_or_else(|| status.to_string()));
+            bail!("gives not a single picture ({})", complaint.or(status.map(|s| s.to_string())).unwrap_or_default());
         }
         // What headers promise is rounded and estimated.
         let is_short = |(frames, length): (Option<u64>, Option<Span>)| {
             frames.is_some_and(|n| (self.shown as f64) < n as f64 * 0.98 - 2.0)
                 || length.is_some_and(|l| self.end.secs_f64() < l.secs_f64() * 0.98 - 0.5)
         };
-        if !status.success() || is_short(self.promised) {
+        if status.is_some_and(|status| !status.success()) || is_short(self.promised) {
             let of = self.promised.0.map(|n| format!(" of {n}")).unwrap_or_default();
             let why = complaint.map(|c| format!(" ({c})")).unwrap_or_default();
             bail!("breaks off after {frames}{of} frames at {:.1} s{why}", self.end.secs_f64());
@@ -306,14 +300,6 @@ impl Decode for Ffmpeg {
         self.end = at + lasts;
         let picture = Yuv420 { width: w, height: h, y, u, v, full_range: self.full_range };
         Ok(Some(Shown { at: MediaTime::ZERO + at, lasts, picture: Picture::Yuv420(Arc::new(picture)) }))
-    }
-}
-
-impl Drop for Ffmpeg {
-    fn drop(&mut self) {
-        // It may have ended by itself; a child that is not waited for stays in the process table.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

@@ -51,7 +51,14 @@ impl Gif {
             .name("gif".into())
             .spawn(move || decoder.into_frames().try_for_each(|frame| to_us.send(frame)))
             .context("cannot start a thread")?;
-        let facts = Facts { what: "GIF".into(), frames: None, fps: None, duration: None, recorded: None };
+        let facts = Facts {
+            what: "GIF".into(),
+            decoder: "GIF in the program".into(),
+            frames: None,
+            fps: None,
+            duration: None,
+            recorded: None,
+        };
         Ok((Gif { frames, at: Span::ZERO, shown: 0 }, facts))
     }
 }

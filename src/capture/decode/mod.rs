@@ -38,6 +38,8 @@ const MAX_PIXELS: u64 = 64_000_000;
 struct Facts {
     /// Container and codec, for messages.
     what: String,
+    /// Codec and who decodes it, for the status.
+    decoder: String,
     frames: Option<u64>,
     fps: Option<f64>,
     duration: Option<Span>,
@@ -215,6 +217,10 @@ impl Film {
     /// Where the last frame that was given ends; the length of the film once it is over.
     pub fn end(&self) -> MediaTime {
         self.end
+    }
+    /// Codec and what decodes it, in words.
+    pub fn decoder(&self) -> &str {
+        &self.facts.decoder
     }
     /// Container and codec, in words.
     pub fn what(&self) -> &str {

@@ -71,6 +71,7 @@ impl Mp4Film {
         let duration = span(end.saturating_sub(start), track.timescale);
         let facts = Facts {
             what,
+            decoder: "H.264 in the program".into(),
             frames: Some(frames),
             fps: (duration > Span::ZERO).then(|| frames as f64 / duration.secs_f64()),
             duration: Some(duration),

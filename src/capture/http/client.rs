@@ -274,6 +274,11 @@ fn sentence(error: &ureq::Error) -> Error {
 
 fn no_trust(said: &str) -> Error {
     match said.strip_prefix("invalid peer certificate: ") {
+        // What `openssl req -x509` makes without further words.
+        Some(why) if why.contains("CaUsedAsEndEntity") => anyhow!(
+            "its certificate is not trusted (it is an authority's, CA:true): expected a server's, made with \
+             basicConstraints=CA:false and the camera's address as subjectAltName"
+        ),
         Some(why) => anyhow!("its certificate is not trusted ({why}): expected one that the system trusts, or ca_file"),
         None => anyhow!("no encrypted connection: {said}"),
     }

@@ -24,6 +24,7 @@ use client::{Client, Closer, Wish};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use slot::{Kind, Said, Slot};
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -164,6 +165,10 @@ impl Source for HttpSource {
 
     fn lost(&self) -> u64 {
         self.slot.broken_ones().0
+    }
+
+    fn decoder(&self) -> Option<Cow<'_, str>> {
+        Some("JPEG in the program".into())
     }
 }
 

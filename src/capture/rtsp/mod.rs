@@ -23,6 +23,7 @@ use anyhow::{Result, bail};
 use queue::{AccessUnits, Codec, Said};
 use schemars::JsonSchema;
 use serde::Deserialize;
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::time::Duration;
 use video::Video;
@@ -41,6 +42,22 @@ pub struct RtspConfig {
     /// Decode whole pictures only, often one a second or less: for boards that cannot do more.
     #[serde(default)]
     pub keyframes_only: bool,
+    /// What decodes H.264; H.265 always goes through the program `ffmpeg`.
+    #[serde(default)]
+    pub decoder: Decoder,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Decoder {
+    /// Watchpost itself, in this process: least memory.
+    #[default]
+    Program,
+    /// The program `ffmpeg`: some 30 % less processor time, some 40 MB more memory per camera.
+    Ffmpeg,
+    /// The board's own decoder (V4L2 M2M), through `ffmpeg`. Where it gives nothing, as `program`; the camera's status says
+    /// which it is.
+    Hardware,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
@@ -95,7 +112,7 @@ impl RtspSource {
             name,
             units: units.clone(),
             codec: Codec::H264,
-            video: Video::default(),
+            video: Video::new(config.decoder),
             stop: stop.clone(),
             since_picture: Stopwatch::start(),
             newest: None,
@@ -164,6 +181,9 @@ impl Source for RtspSource {
     }
     fn lost(&self) -> u64 {
         self.units.lost() + self.video.lost()
+    }
+    fn decoder(&self) -> Option<Cow<'_, str>> {
+        self.video.decoder().map(Cow::Borrowed)
     }
 }
 

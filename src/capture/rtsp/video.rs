@@ -1,6 +1,8 @@
-//! Access units to pictures: H.264 and JPEG in this process, H.265 and rare kinds of H.264 by an ffmpeg child. What cannot be decoded is lost with everything up to the next keyframe;
-//! the parameter sets before a keyframe say when a camera changes its size, and the decoder begins anew with it.
+//! Access units to pictures: H.264 and JPEG in this process, H.265, rare kinds of H.264 and whatever is wished so by an
+//! ffmpeg child. What cannot be decoded is lost with everything up to the next keyframe; the parameter sets before a
+//! keyframe say when a camera changes its size, and the decoder begins anew with it.
 
+use super::Decoder;
 use super::queue::{AccessUnit, Codec};
 use crate::capture::decode::child::ChildDecoder;
 use crate::capture::decode::h264::{H264, Stamp};
@@ -19,8 +21,12 @@ const MAX_BROKEN: u32 = 250;
 
 #[derive(Default)]
 pub struct Video {
+    /// What is wished.
+    decoder: Decoder,
     h264: Option<H264>,
     child: Option<ChildDecoder>,
+    /// What decodes, in words.
+    by: Option<String>,
     /// The sequence parameter set the decoder began with.
     sps: Vec<u8>,
     /// Of access units that went in: which, and when taken.
@@ -33,6 +39,15 @@ pub struct Video {
 }
 
 impl Video {
+    pub fn new(decoder: Decoder) -> Self {
+        Video { decoder, ..Video::default() }
+    }
+
+    /// What decodes, in words; none before the first picture or keyframe.
+    pub fn decoder(&self) -> Option<&str> {
+        self.by.as_deref()
+    }
+
     /// Access units that were broken, or refer to one that was.
     pub fn lost(&self) -> u64 {
         self.lost
@@ -44,8 +59,11 @@ impl Video {
     /// Nothing will come of this stream.
     pub fn decode(&mut self, codec: Codec, unit: AccessUnit) -> Result<Option<Frame>> {
         let shown = match codec {
-            Codec::Jpeg => jpeg::picture(unit.data)
-                .map(|picture| Some(Frame { index: unit.index, at: unit.at, taken: unit.taken, picture })),
+            Codec::Jpeg => {
+                self.by.get_or_insert_with(|| format!("{codec} in the program"));
+                jpeg::picture(unit.data)
+                    .map(|picture| Some(Frame { index: unit.index, at: unit.at, taken: unit.taken, picture }))
+            }
             Codec::H264 | Codec::H265 => {
                 if unit.is_keyframe {
                     self.begin(codec, &unit.data)?;
@@ -84,8 +102,7 @@ impl Video {
             return Ok(());
         }
         if codec == Codec::H265 {
-            self.child = Some(ChildDecoder::start("hevc").context("it sends H.265")?);
-            return Ok(());
+            return self.begin_child(codec).context("it sends H.265");
         }
         let Some(nal) = nal_units(data).find(|nal| nal.first().is_some_and(|header| header & 0x1f == 7)) else {
             return Ok(());
@@ -96,12 +113,24 @@ impl Video {
         let sps = sps::parse(nal).context("its H.264 header cannot be read")?;
         check_size(sps.width, sps.height)?;
         if !sps.openh264_can {
-            self.child = Some(ChildDecoder::start("h264").context("it sends H.264 of a rare kind")?);
-            return Ok(());
+            return self.begin_child(codec).context("it sends H.264 of a rare kind");
         }
+        if self.decoder != Decoder::Program {
+            return self.begin_child(codec);
+        }
+        self.by = Some(format!("{codec} in the program"));
         self.h264 = Some(H264::new(sps.full_range)?);
         self.sps = nal.to_vec();
         self.inside.clear();
+        Ok(())
+    }
+
+    fn begin_child(&mut self, codec: Codec) -> Result<()> {
+        let (format, by_hardware) =
+            if codec == Codec::H265 { ("hevc", "hevc_v4l2m2m") } else { ("h264", "h264_v4l2m2m") };
+        let is_hardware = self.decoder == Decoder::Hardware;
+        self.child = Some(ChildDecoder::start(format, is_hardware.then_some(by_hardware))?);
+        self.by = Some(format!("{codec} through ffmpeg{}", if is_hardware { ", by the board's decoder" } else { "" }));
         Ok(())
     }
 
@@ -127,6 +156,13 @@ impl Video {
             Ok(done) => done,
             Err(error) => {
                 // A new one begins with the next keyframe.
+                if self.decoder == Decoder::Hardware && !child.has_given() {
+                    tracing::warn!(
+                        error = format!("{error:#}"),
+                        "The board's decoder gives nothing, doing without it."
+                    );
+                    self.decoder = Decoder::Program;
+                }
                 self.child = None;
                 return Err(error);
             }

@@ -20,6 +20,7 @@ use device::{Raw, Streaming};
 use find::{Machine, Name};
 use schemars::JsonSchema;
 use serde::Deserialize;
+use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 
@@ -227,6 +228,9 @@ impl Source for UsbSource {
     }
     fn lost(&self) -> u64 {
         self.broken.1
+    }
+    fn decoder(&self) -> Option<Cow<'_, str>> {
+        (self.camera.layout.kind == Kind::Mjpeg).then(|| "JPEG in the program".into())
     }
 }
 
