@@ -28,8 +28,8 @@ pub struct Args {
     /// A name of `watchpost models list`, or a path
     #[arg(long, default_value = "auto")]
     model: String,
-    /// Threads of the network; this version knows 1
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=1))]
+    /// Threads that share the rows of the network's layers; a float network runs on one
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=16))]
     threads: u8,
     /// A film to decode; without one a made-up film of 1280x720 is used
     #[arg(long, value_name = "FILE")]
@@ -51,7 +51,8 @@ const WARM_UP: usize = 2;
 #[derive(Serialize)]
 struct Report {
     model: String,
-    threads: u8,
+    /// Of the network.
+    threads: usize,
     /// The kernels that the network ran on; of `--pixels`, which runs none, the processor's family.
     isa: &'static str,
     /// What was decoded.
@@ -77,7 +78,7 @@ const STAGES: [&str; 6] = ["decode", "motion", "letterbox", "infer", "post", "tr
 pub fn run(args: Args) -> Result<ExitCode> {
     let mut reel = Reel::open(args.video.as_deref(), args.mjpeg.as_ref().map(|file| file.as_deref()))?;
     let mut meter = Meter::start();
-    let request = Request { model: args.model, ..Request::default() };
+    let request = Request { model: args.model, threads: args.threads.into(), ..Request::default() };
     let mut lane = if args.pixels { Lane::of_pixels(&request)? } else { Lane::whole(&request)? };
     let load = meter.lap();
     let mut costs: BTreeMap<&'static str, Vec<Cost>> = BTreeMap::new();
@@ -95,8 +96,8 @@ pub fn run(args: Args) -> Result<ExitCode> {
     }
     let report = Report {
         isa: lane.isa(),
+        threads: lane.threads(),
         model: lane.model,
-        threads: args.threads,
         film: reel.what().into(),
         width: size.0,
         height: size.1,
@@ -182,6 +183,13 @@ impl Lane {
         match &mut self.end {
             End::Network { detector, .. } => detector.network().map_or("none", |network| network.isa()),
             End::Tensor { .. } => std::env::consts::ARCH,
+        }
+    }
+
+    fn threads(&mut self) -> usize {
+        match &mut self.end {
+            End::Network { detector, .. } => detector.network().map_or(1, |network| network.threads()),
+            End::Tensor { .. } => 1,
         }
     }
 

@@ -71,6 +71,9 @@ fn summary(config: &Config) -> String {
     }
     text.push_str("  signals                  waits for SIGTERM and SIGINT\n");
     text.push_str("  lane                     detects, tracks, judges, records (SQLite)\n");
+    for i in 1..config.model.threads {
+        text.push_str(&format!("  rows-{i:<19} shares the rows of an int8 network's layers with the lane\n"));
+    }
     if config.mqtt.is_some() {
         text.push_str("  link                     delivers the outbox, keeps retained topics\n");
         text.push_str("  mqtt                     waits for the broker\n");

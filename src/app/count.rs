@@ -149,6 +149,7 @@ fn plan_of(args: &Args, config: Option<&Config>) -> Result<(CameraPlan, infer::R
             nms: args.nms.unwrap_or(model.nms),
         },
         most_lost: model.most_lost,
+        threads: model.threads.into(),
     };
     Ok((plan, request))
 }

@@ -128,6 +128,7 @@ fn replay_film(
             nms: args.nms.unwrap_or(config.model.nms),
         },
         most_lost: config.model.most_lost,
+        threads: config.model.threads.into(),
     })?;
     let began = start.or(film.recorded()).unwrap_or(WallTime::EPOCH);
     let mut copy = tracks_out(args, &plan, detector.model(), began)?;

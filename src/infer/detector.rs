@@ -96,6 +96,10 @@ impl Detector for NetDetector {
         })
     }
 
+    fn set_threads(&mut self, threads: usize) -> Result<()> {
+        self.engine.set_threads(threads)
+    }
+
     fn network(&mut self) -> Option<&mut dyn Network> {
         Some(&mut self.engine)
     }

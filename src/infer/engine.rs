@@ -54,6 +54,14 @@ impl Engine {
         Ok(Engine::Int8(Pixels { session, height, order: manifest.input.order() }))
     }
 
+    /// A float network stays on one thread.
+    pub fn set_threads(&mut self, threads: usize) -> Result<()> {
+        match self {
+            Engine::Float { .. } => Ok(()),
+            Engine::Int8(pixels) => pixels.session.set_threads(threads),
+        }
+    }
+
     pub fn fill(&mut self, letterbox: &mut Letterbox, picture: &Picture) -> Result<Fit> {
         match self {
             Engine::Float { net, input } => letterbox.fill(picture, &mut Planes::new(input, net.input()?)),
@@ -78,6 +86,13 @@ impl Network for Engine {
         match self {
             Engine::Float { .. } => "tract",
             Engine::Int8(pixels) => pixels.session.isa().name(),
+        }
+    }
+
+    fn threads(&self) -> usize {
+        match self {
+            Engine::Float { .. } => 1,
+            Engine::Int8(pixels) => pixels.session.threads(),
         }
     }
 

@@ -12,7 +12,8 @@
 //! digest, the network's output by shape, and its answer to a picture made by code by the manifest's golden result
 //! (one frame's time). What is wrong with a file is one sentence that names it.
 //!
-//! Absent on purpose: tracking, more than one thread per network (cameras share the cores better than a matrix product does), batches (latency counts here, and one core's cache is small), and the names of
+//! Absent on purpose: tracking, more than one thread per network unless it is asked for (cameras share the cores better than rows of
+//! a layer do), batches (latency counts here, and one core's cache is small), and the names of
 //! runtimes: only `tract.rs` knows tract, and [`quant`], which reads its graphs. `engine` is what differs between a
 //! network in floats and one in bytes; [`choice`] says which of a model's twins a board runs.
 
@@ -63,6 +64,15 @@ pub trait Detector: Send {
     /// Likewise, and says what it cost.
     fn detect_timed(&mut self, frame: &Frame, stages: &mut Stages) -> Result<Detections>;
 
+    /// Lets so many threads share the rows of a layer, where it is a network that can: what is found stays the same.
+    ///
+    /// # Errors
+    /// The system gives no more threads.
+    fn set_threads(&mut self, threads: usize) -> Result<()> {
+        let _ = threads;
+        Ok(())
+    }
+
     /// What it computes with, for measurements; none where it is no network.
     fn network(&mut self) -> Option<&mut dyn Network> {
         None
@@ -77,6 +87,8 @@ pub struct Request {
     pub limits: Limits,
     /// For `auto`: points of average precision (COCO, 0..100) that a twin may lose against its float model.
     pub most_lost: f32,
+    /// Of one network, the caller's one of them. A float network runs on one.
+    pub threads: usize,
 }
 
 /// What the int8 twins that come with the program stay within.
@@ -84,7 +96,7 @@ pub const MOST_LOST: f32 = 1.0;
 
 impl Default for Request {
     fn default() -> Self {
-        Request { model: "auto".into(), limits: Limits::default(), most_lost: MOST_LOST }
+        Request { model: "auto".into(), limits: Limits::default(), most_lost: MOST_LOST, threads: 1 }
     }
 }
 
@@ -109,7 +121,9 @@ impl Default for Limits {
 /// One sentence that names the model or its file, and what was expected, with [`crate::problems::BadInput`] in its
 /// chain where the request or the file is wrong.
 pub fn load(request: &Request) -> Result<Box<dyn Detector>> {
-    registry::Registry::from_env().load(request)
+    let mut detector = registry::Registry::from_env().load(request)?;
+    detector.set_threads(request.threads)?;
+    Ok(detector)
 }
 
 /// SHA-256 of the file of a model that [`Detector::model`] names, in hexadecimal; of a twin made on this machine, of

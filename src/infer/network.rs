@@ -8,6 +8,9 @@ pub trait Network {
     /// chooses for itself.
     fn isa(&self) -> &'static str;
 
+    /// Threads that share its rows.
+    fn threads(&self) -> usize;
+
     /// What it computes, in order. A float network is one layer.
     fn layers(&self) -> Vec<Layer>;
 

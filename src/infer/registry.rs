@@ -110,7 +110,7 @@ impl Registry {
 
     /// See [`super::load`].
     pub fn load(&self, request: &Request) -> Result<Box<dyn Detector>> {
-        let Request { model, limits, most_lost } = request;
+        let Request { model, limits, most_lost, .. } = request;
         if model != "auto" {
             let known = self.find(model)?;
             if known.place == Place::Absent && known.manifest.name.starts_with(FLOAT_OF_ALWAYS_THERE) {

@@ -20,7 +20,7 @@ mod orders;
 mod outlet;
 
 use crate::capture::SourceConfig;
-use crate::config::{self, CameraConfig, Config};
+use crate::config::{self, CameraConfig, Config, ModelConfig};
 use crate::ids::DeviceId;
 use crate::infer::gate::Gate;
 use crate::infer::{self, Detector, Limits, Request};
@@ -257,7 +257,8 @@ fn needs_detector(camera: &CameraConfig) -> bool {
 
 fn request(config: &Config) -> Request {
     let limits = Limits { min_score: config.model.min_score, nms: config.model.nms };
-    Request { model: config.model.name.clone(), limits, most_lost: config.model.most_lost }
+    let ModelConfig { name, most_lost, threads, .. } = &config.model;
+    Request { model: name.clone(), limits, most_lost: *most_lost, threads: (*threads).into() }
 }
 
 /// Becomes a new process of the same program with the same arguments. Comes back only if that fails.

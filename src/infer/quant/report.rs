@@ -61,7 +61,7 @@ impl Error {
 pub fn report(graph: &Graph, ranges: &Ranges, options: Options, pictures: &Pictures) -> Result<Report> {
     let compiled = Compiled::new(graph, ranges, options)?;
     let Compiled { plan, scheme, layout, .. } = &compiled;
-    let mut session = Session::new(plan.clone(), Isa::best())?;
+    let mut session = Session::apart(plan.clone(), Isa::best())?;
     let float = Float::new(graph, options.picture_zeros)?;
     let mut errors = vec![Error::default(); graph.tensors.len()];
     let mut outputs = vec![Error::default(); graph.outputs.len()];
@@ -89,7 +89,7 @@ pub fn report(graph: &Graph, ranges: &Ranges, options: Options, pictures: &Pictu
         outputs,
         weights: 0,
         tables: 0,
-        memory: plan.buffers.iter().map(|b| (b.height + 2 * b.border) * (b.width + 2 * b.border) * b.channels).sum(),
+        memory: Session::new(plan.clone(), Isa::Scalar)?.arena_bytes(),
     };
     for step in &plan.steps {
         let (weights, epilogue) = match &step.kind {

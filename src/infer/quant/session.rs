@@ -1,26 +1,30 @@
 //! Runs a plan: one picture in, matrices of reals out.
 
-use super::graph::{Upsample, neighbour};
-use super::kernel::{Arena, Isa, Job};
+use super::graph::Upsample;
+use super::kernel::{Arena, Crew, Isa, Job};
+use super::moves::Moves;
+use super::places::{Life, lives};
 use super::plan::{Conv, Place, Plan, Step, StepKind, Sum, View};
 use crate::infer::{Kind, Layer};
 use anyhow::{Context, Result, ensure};
 
-/// Most bytes on their way within a step.
-const MOST_SCRATCH: usize = 1 << 28;
 /// Most products for one picture: several times what the largest detectors need, and minutes of the slowest kernel.
 const MOST_PRODUCTS: u64 = 1 << 38;
 
 pub struct Session {
     arena: Arena,
+    crew: Crew,
     work: Vec<Named>,
-    /// Rows on their way from one view to another.
-    scratch: Vec<u8>,
+    moves: Moves,
     products: u64,
 }
 
 struct Named {
     name: String,
+    /// The buffers that are needed from this step on, and those that are needed no more after it.
+    begins: Vec<usize>,
+    #[cfg(debug_assertions)]
+    ends: Vec<usize>,
     /// Rows and columns that it looks at for one output, and its stride.
     reach: [usize; 3],
     work: Work,
@@ -40,16 +44,48 @@ impl Session {
     /// # Errors
     /// A plan whose steps do not fit its buffers: the sentence names the step.
     pub fn new(plan: Plan, isa: Isa) -> Result<Self> {
-        let arena = Arena::new(&plan.buffers, &plan.outputs, isa)?;
+        let lives = lives(plan.buffers.len(), plan.steps.iter().map(|step| &step.kind));
+        Session::of(plan, isa, &lives)
+    }
+
+    /// Likewise, with memory for every buffer alone, so that [`Session::pixel`] can be asked for all of them after a
+    /// run.
+    ///
+    /// # Errors
+    /// As [`Session::new`].
+    pub fn apart(plan: Plan, isa: Isa) -> Result<Self> {
+        let lives = vec![None; plan.buffers.len()];
+        Session::of(plan, isa, &lives)
+    }
+
+    pub(super) fn of(plan: Plan, isa: Isa, lives: &[Option<Life>]) -> Result<Self> {
+        let arena = Arena::new(&plan.buffers, lives, &plan.outputs, isa)?;
         ensure!(plan.buffers.first().is_some_and(|picture| picture.channels == 3), "it reads no picture");
+        let mut begins = vec![Vec::new(); plan.steps.len()];
+        #[cfg(debug_assertions)]
+        let mut ends = begins.clone();
+        for (buffer, life) in lives.iter().enumerate().filter_map(|(buffer, life)| Some((buffer, (*life)?))) {
+            begins[life.first].push(buffer);
+            #[cfg(debug_assertions)]
+            ends[life.last].push(buffer);
+        }
         let work = plan
             .steps
             .into_iter()
-            .map(|Step { name, kind }| {
+            .enumerate()
+            .map(|(index, Step { name, kind })| {
                 let reach = reach(&kind);
+
                 // Weights move from the plan to here, so that they are never there twice.
                 let work = bind(&arena, kind).with_context(|| format!("its step {name} is malformed"))?;
-                Ok(Named { name, reach, work })
+                Ok(Named {
+                    name,
+                    begins: std::mem::take(&mut begins[index]),
+                    #[cfg(debug_assertions)]
+                    ends: std::mem::take(&mut ends[index]),
+                    reach,
+                    work,
+                })
             })
             .collect::<Result<Vec<_>>>()?;
         let products = work.iter().fold(0u64, |sum, named: &Named| sum.saturating_add(products(&arena, &named.work)));
@@ -57,7 +93,25 @@ impl Session {
             products <= MOST_PRODUCTS,
             "it needs {products} products for a picture, expected at most {MOST_PRODUCTS}"
         );
-        Ok(Session { arena, work, scratch: Vec::new(), products })
+        Ok(Session { arena, crew: Crew::new(1)?, work, moves: Moves::default(), products })
+    }
+
+    /// Splits the rows of large layers over so many threads. What is computed stays the same, byte for byte.
+    ///
+    /// # Errors
+    /// The system gives no more threads.
+    pub fn set_threads(&mut self, threads: usize) -> Result<()> {
+        self.crew = Crew::new(threads)?;
+        Ok(())
+    }
+
+    pub fn threads(&self) -> usize {
+        self.crew.threads()
+    }
+
+    /// Bytes of all buffers, as they lie.
+    pub fn arena_bytes(&self) -> usize {
+        self.arena.length()
     }
 
     pub fn isa(&self) -> Isa {
@@ -111,25 +165,28 @@ impl Session {
         self.arena.output(output)
     }
 
-    /// The bytes of a pixel of a view, as the last run left them.
+    /// The bytes of a pixel of a view, as the last run left them. For a session whose buffers lie
+    /// [apart](Session::apart); elsewhere others may have been written there since.
     pub fn pixel(&self, view: View, y: usize, x: usize) -> &[u8] {
         self.arena.at(view, y, x)
     }
 
     fn step(&mut self, index: usize) {
-        let Session { arena, work, scratch, .. } = self;
-        match &work[index].work {
-            Work::Conv(job) => (0..job.height()).for_each(|y| arena.row(job, y)),
-            Work::MaxPool { from, to, side, stride, pad } => {
-                max_pool(arena, *from, *to, [*side, *stride, *pad], scratch)
-            }
-            Work::AveragePool { from, to, side, stride } => average_pool(arena, *from, *to, [*side, *stride]),
-            Work::Upsample { how: Upsample::Nearest, from, to } => nearest(arena, *from, *to, scratch),
-            Work::Upsample { how: Upsample::Bilinear, from, to } => bilinear(arena, *from, *to, scratch),
-            Work::Add { from, to, sum } => add(arena, *from, *to, sum, scratch),
-            Work::Copy { from, to } => each_pixel(arena, *from, *to, scratch, |from, to| to.copy_from_slice(from)),
-            Work::Reals { from, scale, zero, to } => reals(arena, *from, scale, zero, *to),
+        let Session { arena, crew, work, moves, .. } = self;
+        let step = &work[index];
+        step.begins.iter().for_each(|buffer| arena.begin(*buffer));
+        match &step.work {
+            Work::Conv(job) => arena.run(job, crew),
+            Work::MaxPool { from, to, side, stride, pad } => moves.max_pool(arena, *from, *to, [*side, *stride, *pad]),
+            Work::AveragePool { from, to, side, stride } => moves.average_pool(arena, *from, *to, [*side, *stride]),
+            Work::Upsample { how: Upsample::Nearest, from, to } => moves.nearest(arena, *from, *to),
+            Work::Upsample { how: Upsample::Bilinear, from, to } => moves.bilinear(arena, *from, *to),
+            Work::Add { from, to, sum } => moves.add(arena, *from, *to, sum),
+            Work::Copy { from, to } => moves.copy(arena, *from, *to),
+            Work::Reals { from, scale, zero, to } => moves.reals(arena, *from, scale, zero, *to),
         }
+        #[cfg(debug_assertions)]
+        step.ends.iter().for_each(|buffer| arena.end(*buffer));
     }
 }
 
@@ -181,7 +238,6 @@ fn bind(arena: &Arena, kind: StepKind) -> Result<Work> {
             );
             let fits = |size: usize, out: usize| (out - 1) * stride < size + pad;
             ensure!(c == oc && fits(h, oh) && fits(w, ow), "it pools beyond its input");
-            ensure!(h * ow <= MOST_SCRATCH / c, "it pools {h} rows to {ow} columns, which is too much at once");
             Work::MaxPool { from, to, side, stride, pad }
         }
         StepKind::AveragePool { from, to, side, stride } => {
@@ -236,125 +292,5 @@ fn products(arena: &Arena, work: &Work) -> u64 {
         Work::AveragePool { to, side, .. } => bytes(*to) * (side * side) as u64,
         Work::Upsample { to, .. } | Work::Add { to, .. } | Work::Copy { to, .. } => bytes(*to),
         Work::Reals { from, .. } => bytes(*from),
-    }
-}
-
-/// The pixels of a row of a view, their channels together, without what lies between.
-fn gather(arena: &Arena, view: View, y: usize, width: usize, row: &mut Vec<u8>) {
-    row.clear();
-    (0..width).for_each(|x| row.extend_from_slice(arena.at(view, y, x)));
-}
-
-fn each_pixel(arena: &mut Arena, from: View, to: View, scratch: &mut Vec<u8>, f: impl Fn(&[u8], &mut [u8])) {
-    let [height, width, channels] = arena.known(to);
-    for y in 0..height {
-        gather(arena, from, y, width, scratch);
-        for (x, pixel) in scratch.chunks_exact(channels).enumerate() {
-            f(pixel, arena.at_mut(to, y, x));
-        }
-    }
-}
-
-fn raise(to: &mut [u8], from: &[u8]) {
-    to.iter_mut().zip(from).for_each(|(to, from)| *to = (*to).max(*from));
-}
-
-/// Columns first, into `scratch`, then rows of what those made.
-fn max_pool(arena: &mut Arena, from: View, to: View, [side, stride, pad]: [usize; 3], scratch: &mut Vec<u8>) {
-    let ([height, width, channels], [out_height, out_width, _]) = (arena.known(from), arena.known(to));
-    scratch.clear();
-    scratch.resize(height * out_width * channels, 0);
-    let range = |out: usize, size: usize| (out * stride).saturating_sub(pad)..(out * stride + side - pad).min(size);
-    for (i, pixel) in scratch.chunks_exact_mut(channels).enumerate() {
-        let (y, x) = (i / out_width, i % out_width);
-        range(x, width).for_each(|x| raise(pixel, arena.at(from, y, x)));
-    }
-    for y in 0..out_height {
-        for x in 0..out_width {
-            let pixel = arena.at_mut(to, y, x);
-            pixel.fill(0);
-            range(y, height).for_each(|y| raise(pixel, &scratch[(y * out_width + x) * channels..][..channels]));
-        }
-    }
-}
-
-fn average_pool(arena: &mut Arena, from: View, to: View, [side, stride]: [usize; 2]) {
-    let [height, width, channels] = arena.known(to);
-    let count = (side * side) as u32;
-    let mut sums = vec![0u32; channels];
-    for y in 0..height {
-        for x in 0..width {
-            sums.fill(count / 2);
-            for k in 0..side * side {
-                let pixel = arena.at(from, y * stride + k / side, x * stride + k % side);
-                sums.iter_mut().zip(pixel).for_each(|(sum, byte)| *sum += u32::from(*byte));
-            }
-            let pixel = arena.at_mut(to, y, x);
-            pixel.iter_mut().zip(&sums).for_each(|(byte, sum)| *byte = (sum / count) as u8);
-        }
-    }
-}
-
-fn nearest(arena: &mut Arena, from: View, to: View, scratch: &mut Vec<u8>) {
-    let [height, width, channels] = arena.known(from);
-    for y in 0..height {
-        gather(arena, from, y, width, scratch);
-        for (x, pixel) in scratch.chunks_exact(channels).enumerate() {
-            for corner in 0..4 {
-                arena.at_mut(to, 2 * y + corner / 2, 2 * x + corner % 2).copy_from_slice(pixel);
-            }
-        }
-    }
-}
-
-/// Output centres lie a quarter of a pixel from those of the input: 9, 3, 3 and 1 sixteenths of the four around.
-fn bilinear(arena: &mut Arena, from: View, to: View, scratch: &mut Vec<u8>) {
-    let [height, width, channels] = arena.known(from);
-    let mut far = Vec::new();
-    for y in 0..2 * height {
-        gather(arena, from, y / 2, width, scratch);
-        gather(arena, from, neighbour(y, height), width, &mut far);
-        for x in 0..2 * width {
-            let (at, beside) = (x / 2 * channels, neighbour(x, width) * channels);
-            let pixel = arena.at_mut(to, y, x);
-            let (a, b) = (&scratch[at..][..channels], &scratch[beside..][..channels]);
-            let (c, d) = (&far[at..][..channels], &far[beside..][..channels]);
-            for (byte, (((a, b), c), d)) in pixel.iter_mut().zip(a.iter().zip(b).zip(c).zip(d)) {
-                let sum = 9 * u16::from(*a) + 3 * (u16::from(*b) + u16::from(*c)) + u16::from(*d);
-                *byte = ((sum + 8) >> 4) as u8;
-            }
-        }
-    }
-}
-
-fn add(arena: &mut Arena, [a, b]: [View; 2], to: View, sum: &Sum, scratch: &mut Vec<u8>) {
-    let [height, width, channels] = arena.known(to);
-    let Sum { scales: [scale_a, scale_b], zero, floor } = sum;
-    let mut other = Vec::new();
-    for y in 0..height {
-        gather(arena, a, y, width, scratch);
-        gather(arena, b, y, width, &mut other);
-        for (x, (a, b)) in scratch.chunks_exact(channels).zip(other.chunks_exact(channels)).enumerate() {
-            let pixel = arena.at_mut(to, y, x);
-            for n in 0..channels {
-                let sum = i32::from(a[n]) * scale_a[n] + i32::from(b[n]) * scale_b[n] + zero[n] + Sum::ONE / 2;
-                pixel[n] = (sum >> 16).clamp(i32::from(floor[n]), 255) as u8;
-            }
-        }
-    }
-}
-
-fn reals(arena: &mut Arena, from: View, scale: &[f32], zero: &[f32], to: Place) {
-    let [height, width, _] = arena.known(from);
-    let mut pixel = Vec::new();
-    for i in 0..height * width {
-        pixel.clear();
-        pixel.extend_from_slice(&arena.at(from, i / width, i % width)[..to.channels]);
-        let row = arena.output_row_mut(to.output, to.row + i);
-        let row = &mut row[to.column..to.column + to.channels];
-        for (n, (real, byte)) in row.iter_mut().zip(&pixel).enumerate() {
-            // Two roundings, alike on every processor without asking it for a fused operation.
-            *real = f32::from(*byte) * scale[n] + zero[n];
-        }
     }
 }

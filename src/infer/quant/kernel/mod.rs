@@ -21,7 +21,9 @@ pub mod avx2;
 pub mod avx512;
 #[cfg(target_arch = "x86_64")]
 pub mod avxvnni;
+mod crew;
 mod isa;
+mod lines;
 #[cfg(target_arch = "aarch64")]
 pub mod neon;
 pub mod pack;
@@ -30,6 +32,7 @@ pub mod scalar;
 mod tests;
 
 pub use arena::{Arena, Job};
+pub use crew::Crew;
 pub use isa::Isa;
 pub use pack::{Dense, Depthwise};
 
