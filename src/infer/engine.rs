@@ -9,6 +9,7 @@ use super::{Kind, Layer, Network};
 use crate::bad_input;
 use crate::frame::Picture;
 use anyhow::{Result, ensure};
+use std::borrow::Cow;
 
 pub enum Engine {
     Float { net: Net, input: Input },
@@ -24,14 +25,20 @@ pub struct Pixels {
 
 impl Engine {
     /// `file` is the one that `manifest` speaks of, checked by digest already.
-    pub fn new(manifest: &Manifest, file: &[u8]) -> Result<Self> {
+    pub fn new(manifest: &Manifest, file: Cow<'static, [u8]>) -> Result<Self> {
         match manifest.quantization {
             Quantization::None => {
                 let input = manifest.input.clone();
                 let shape = [1, 3, input.height as usize, input.width as usize];
-                Ok(Engine::Float { net: Net::new(file, shape, Head::new(manifest).output_shape())?, input })
+                Ok(Engine::Float { net: Net::new(&file, shape, Head::new(manifest).output_shape())?, input })
             }
-            Quantization::Int8 => Engine::int8(manifest, quant::file::read(file)?),
+            Quantization::Int8 => Engine::int8(
+                manifest,
+                match file {
+                    Cow::Borrowed(file) => quant::file::read_embedded(file)?,
+                    Cow::Owned(file) => quant::file::read(&file)?,
+                },
+            ),
         }
     }
 

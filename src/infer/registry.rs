@@ -299,7 +299,10 @@ impl Known {
     fn open(&self, limits: Limits) -> Result<NetDetector> {
         let manifest = &self.manifest;
         let engine = match &self.ranges {
-            None => Engine::new(manifest, &self.read()?),
+            None => {
+                let file = self.read()?;
+                Engine::new(manifest, file)
+            }
             Some(ranges) => {
                 self.present()?;
                 let plan = twin::kept_or_made(manifest, ranges, &self.kept, || Ok(self.read()?.into_owned()))?;

@@ -128,6 +128,7 @@ mod tests {
         assert!(made == FILE);
         // And again, once read.
         assert!(file::write(&file::read(FILE).unwrap()).unwrap() == FILE);
+        assert!(file::write(&file::read_embedded(FILE).unwrap()).unwrap() == FILE);
     }
 
     #[test]
@@ -162,7 +163,7 @@ mod tests {
     fn the_embedded_twin_answers_alike_in_all_kernels() {
         let manifest = Manifest::parse(INT8).unwrap();
         let expected = manifest.golden.clone().unwrap();
-        let plan = file::read(FILE).unwrap();
+        let plan = file::read_embedded(FILE).unwrap();
         let mut answers = Vec::new();
         for isa in Isa::available() {
             let mut engine = Engine::int8_on(&manifest, plan.clone(), isa).unwrap();

@@ -10,10 +10,11 @@
 //! [`Session::new`](super::session::Session::new), which binds a plan to memory.
 
 use super::graph::Upsample;
-use super::kernel::{Act, Dense, Depthwise, Epilogue};
+use super::kernel::{Act, Dense, Depthwise, Epilogue, signed};
 use super::plan::{Buffer, Conv, Place, Plan, Step, StepKind, Sum, Target, View};
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::cell::Cell;
 
 const MAGIC: &[u8; 8] = b"WPINT8\0\x01";
@@ -216,6 +217,18 @@ fn view((buffer, channel, channels): Region) -> View {
 /// # Errors
 /// What is wrong with the file, with the step it is wrong in.
 pub fn read(file: &[u8]) -> Result<Plan> {
+    plan(file, |weights| signed(weights).to_vec().into())
+}
+
+/// Likewise, and weights stay where they are: for a file that is part of the binary.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_embedded(file: &'static [u8]) -> Result<Plan> {
+    plan(file, |weights| signed(weights).into())
+}
+
+fn plan<'a>(file: &'a [u8], weights: fn(&'a [u8]) -> Cow<'static, [i8]>) -> Result<Plan> {
     let (head, rest) = file.split_at_checked(12).context("it is too short for an int8 model")?;
     ensure!(head[..7] == MAGIC[..7], "it is no int8 model: it begins otherwise");
     ensure!(head[7] == MAGIC[7], "it is of version {} of int8 models, expected {}", head[7], MAGIC[7]);
@@ -223,7 +236,7 @@ pub fn read(file: &[u8]) -> Result<Plan> {
     let parts = rest.split_at_checked(length).filter(|_| length <= MOST_DESCRIPTION);
     let (text, data) = parts.with_context(|| format!("its description of {length} bytes does not lie in it"))?;
     let description: Description = serde_json::from_slice(text).context("its description cannot be read")?;
-    let source = Source { data, left: Cell::new(data.len()) };
+    let source = Source { data, left: Cell::new(data.len()), weights };
     let buffers = description.buffers.into_iter().map(|(height, width, channels, border, zeros)| {
         Ok(Buffer { height, width, channels, border, zeros: source.bytes(zeros)?.to_vec() })
     });
@@ -242,10 +255,12 @@ struct Source<'a> {
     data: &'a [u8],
     /// Bytes that may still be pointed at. Each is for one reader, so that a plan is never much larger than its file.
     left: Cell<usize>,
+    /// What becomes of weights.
+    weights: fn(&'a [u8]) -> Cow<'static, [i8]>,
 }
 
-impl Source<'_> {
-    fn bytes(&self, (at, length): Span) -> Result<&[u8]> {
+impl<'a> Source<'a> {
+    fn bytes(&self, (at, length): Span) -> Result<&'a [u8]> {
         let found = at.checked_add(length).and_then(|end| self.data.get(at..end));
         let found =
             found.with_context(|| format!("{length} bytes at {at} do not lie in its {} bytes", self.data.len()))?;
@@ -254,8 +269,8 @@ impl Source<'_> {
         Ok(found)
     }
 
-    fn weights(&self, span: Span) -> Result<Vec<i8>> {
-        Ok(self.bytes(span)?.iter().map(|b| b.cast_signed()).collect())
+    fn weights(&self, span: Span) -> Result<Cow<'static, [i8]>> {
+        Ok((self.weights)(self.bytes(span)?))
     }
 
     fn reals(&self, span: Span) -> Result<Vec<f32>> {

@@ -34,7 +34,7 @@ mod tests;
 pub use arena::{Arena, Job};
 pub use crew::Crew;
 pub use isa::Isa;
-pub use pack::{Dense, Depthwise};
+pub use pack::{Dense, Depthwise, signed};
 
 /// Channels that a kernel handles together: buffers and tables are padded to a multiple of it.
 pub const BLOCK: usize = 16;

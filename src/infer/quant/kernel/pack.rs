@@ -2,6 +2,7 @@
 
 use super::BLOCK;
 use anyhow::{Result, ensure};
+use std::borrow::Cow;
 
 /// Larger than any kernel or number of channels: keeps sizes from overflowing.
 const MOST: usize = 1 << 16;
@@ -12,8 +13,9 @@ pub(super) const MOST_PRODUCTS: usize = 66_000;
 /// folder can reach them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Dense {
-    /// `[outputs / 16][segment][dword][16][4]`: four input bytes of sixteen outputs lie in 64 bytes.
-    pub(super) bytes: Vec<i8>,
+    /// `[outputs / 16][segment][dword][16][4]`: four input bytes of sixteen outputs lie in 64 bytes. Borrowed where they
+    /// are in the binary already.
+    pub(super) bytes: Cow<'static, [i8]>,
     /// The sum of an output's weights, times 128: kernels that multiply signed bytes take 128 off the input.
     pub(super) offsets: Vec<i32>,
     /// Whether no two neighbours of the inputs `2i, 2i+1` can sum to more than 16 bits: `255 * (|w0| + |w1|) <= 32767`.
@@ -45,7 +47,7 @@ impl Dense {
                 }
             }
         }
-        Self::prepared(packed, padded, segments, dwords)
+        Self::prepared(packed.into(), padded, segments, dwords)
     }
 
     /// What [`Dense::from_packed`] reads: the weights, then outputs, segments and dwords.
@@ -57,7 +59,7 @@ impl Dense {
     ///
     /// # Errors
     /// Bytes of another length, a weight of -128, or sums that may leave 32 bits.
-    pub fn from_packed(bytes: Vec<i8>, outputs: usize, segments: usize, dwords: usize) -> Result<Self> {
+    pub fn from_packed(bytes: Cow<'static, [i8]>, outputs: usize, segments: usize, dwords: usize) -> Result<Self> {
         check(&bytes, [outputs, segments, dwords, 4])?;
         Ok(Self::prepared(bytes, outputs, segments, dwords))
     }
@@ -71,7 +73,7 @@ impl Dense {
         }
     }
 
-    fn prepared(bytes: Vec<i8>, outputs: usize, segments: usize, dwords: usize) -> Self {
+    fn prepared(bytes: Cow<'static, [i8]>, outputs: usize, segments: usize, dwords: usize) -> Self {
         let narrow = bytes.chunks_exact(2).all(|w| i32::from(w[0]).abs() + i32::from(w[1]).abs() <= 128);
         let offsets = offsets(&bytes, outputs);
         Dense { bytes, offsets, narrow, wide: vec![], outputs, segments, dwords }
@@ -82,7 +84,7 @@ impl Dense {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Depthwise {
     /// `[channels / 16][kx][ceil(side / 4)][16][4]`: the four bytes are one channel's taps below each other.
-    pub(super) bytes: Vec<i8>,
+    pub(super) bytes: Cow<'static, [i8]>,
     /// As in [`Dense::offsets`].
     pub(super) offsets: Vec<i32>,
     /// Channels, padded.
@@ -103,7 +105,7 @@ impl Depthwise {
             bytes[(group * BLOCK + channel % BLOCK) * 4 + ky % 4] = *weight;
         }
         let offsets = offsets(&bytes, padded);
-        Depthwise { bytes, offsets, channels: padded, side }
+        Depthwise { bytes: bytes.into(), offsets, channels: padded, side }
     }
 
     /// What [`Depthwise::from_packed`] reads: the weights, then channels and side.
@@ -115,11 +117,17 @@ impl Depthwise {
     ///
     /// # Errors
     /// As for [`Dense::from_packed`].
-    pub fn from_packed(bytes: Vec<i8>, channels: usize, side: usize) -> Result<Self> {
+    pub fn from_packed(bytes: Cow<'static, [i8]>, channels: usize, side: usize) -> Result<Self> {
         check(&bytes, [channels, side, side.div_ceil(4), 4])?;
         let offsets = offsets(&bytes, channels);
         Ok(Depthwise { bytes, offsets, channels, side })
     }
+}
+
+/// The same bytes, with signs.
+pub fn signed(bytes: &[u8]) -> &[i8] {
+    // SAFETY: both are one byte, and every byte is a value of both.
+    unsafe { std::slice::from_raw_parts(bytes.as_ptr().cast(), bytes.len()) }
 }
 
 fn check(bytes: &[i8], shape: [usize; 4]) -> Result<()> {
