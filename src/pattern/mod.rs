@@ -16,6 +16,7 @@ mod hours;
 mod line_count;
 mod loitering;
 mod occupancy;
+pub mod posture;
 mod removed_object;
 mod restricted_zone;
 mod shelf_sweep;

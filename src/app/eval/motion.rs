@@ -1,7 +1,6 @@
-//! `watchpost eval`: how good a part is, on labelled data that is not ours to ship. For engineers.
-//!
-//! `eval motion` scores the motion gate's background model pixel by pixel, as change detection is scored (CDnet): it
-//! gives F1 where `groundtruth/` lies beside the pictures, and writes the masks for whoever has a scorer of his own.
+//! `watchpost eval motion` scores the motion gate's background model pixel by pixel, as change detection is scored
+//! (CDnet): it gives F1 where `groundtruth/` lies beside the pictures, and writes the masks for whoever has a scorer of
+//! his own.
 
 use crate::bad_input;
 use crate::capture::read_picture;
@@ -16,12 +15,6 @@ use image::{GrayImage, RgbImage};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-
-#[derive(clap::Subcommand)]
-pub enum Verb {
-    /// The motion gate's masks, against those of CDnet
-    Motion(Args),
-}
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -40,8 +33,8 @@ pub struct Args {
 
 /// # Errors
 /// A folder that is none, pictures that cannot be read, masks that cannot be written.
-pub fn run(verb: Verb) -> Result<ExitCode> {
-    let Verb::Motion(Args { dir, out, fps, skip }) = verb;
+pub fn run(args: Args) -> Result<ExitCode> {
+    let Args { dir, out, fps, skip } = args;
     if !(fps > 0.0 && fps <= 1000.0) {
         bad_input!("--fps is {fps}, expected more than 0, at most 1000");
     }
