@@ -62,6 +62,16 @@ impl Pose {
     pub fn joint(&self, joint: Joint) -> JointSight {
         self.joints[joint as usize]
     }
+
+    pub fn is_finite(&self) -> bool {
+        let joint = |joint: &JointSight| joint.at.x.is_finite() && joint.at.y.is_finite() && joint.score.is_finite();
+        self.bbox.is_finite() && self.joints.iter().all(joint)
+    }
+
+    /// 0..1, how sure all of it is: the mean of its joints.
+    pub fn score(&self) -> f32 {
+        self.joints.iter().map(|joint| joint.score).sum::<f32>() / Joint::COUNT as f32
+    }
 }
 
 /// Something about the goods in one zone, told once, when it has become certain.

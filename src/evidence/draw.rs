@@ -4,6 +4,8 @@ use super::Region;
 use super::canvas::{Canvas, Sizes};
 use super::chip::Chips;
 use super::palette::colour;
+use super::skeleton::bones;
+use crate::clue::Pose;
 use crate::detection::{Class, Detection};
 use crate::geometry::{BBox, Point, Polygon};
 use embedded_graphics::pixelcolor::Rgb888;
@@ -17,6 +19,8 @@ pub struct Overlay {
     pub zones: Vec<ZoneMark>,
     pub lines: Vec<LineMark>,
     pub marks: Vec<Mark>,
+    /// Over the boxes they belong to.
+    pub poses: Vec<Pose>,
     /// Rows of a panel in the upper left corner: what and how many.
     pub counters: Vec<(String, u64)>,
 }
@@ -58,6 +62,7 @@ impl ZoneMark {
 }
 
 const LINE: Rgb888 = Rgb888::new(255, 230, 60);
+const BONE: Rgb888 = Rgb888::new(90, 255, 120);
 /// Under every stroke, so that a bright line shows on a bright floor.
 const SHADOW: Rgb888 = Rgb888::new(16, 16, 16);
 
@@ -77,6 +82,10 @@ pub fn draw(picture: &mut RgbImage, overlay: &Overlay) {
     for (mark, area) in boxes.iter().rev() {
         pen.frame(*area, colour(mark.class));
         chips.keep_visible(*area);
+    }
+    for (from, to) in overlay.poses.iter().flat_map(bones) {
+        let ends = [from, to].map(|p| pen.pixel(p));
+        pen.path(&ends, BONE);
     }
     let rows: Vec<_> = overlay.counters.iter().map(|(what, n)| format!("{what} {n}")).collect();
     chips.panel(&mut pen.canvas, &rows);
@@ -289,7 +298,8 @@ mod tests {
             let marks = points.windows(2).map(|p| Mark { label: label.clone(), ..mark("dog", [p[0].x, p[0].y, p[1].x, p[1].y]) }).collect();
             let zones = Polygon::new(points.clone()).map(|area| ZoneMark { area, label: label.clone(), active: true });
             let lines = vec![LineMark { points, label: label.clone() }];
-            let overlay = Overlay { zones: zones.into_iter().collect(), lines, marks, counters: vec![(label, 3)] };
+            let counters = vec![(label, 3)];
+            let overlay = Overlay { zones: zones.into_iter().collect(), lines, marks, counters, ..Overlay::default() };
             prop_assert_eq!(drawn(size.0, size.1, &overlay).dimensions(), size);
         }
     }

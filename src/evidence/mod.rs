@@ -14,6 +14,7 @@ pub mod draw;
 mod edges;
 pub mod jpeg;
 mod palette;
+mod skeleton;
 
 pub use apply::{Op, apply, crop};
 pub use draw::{LineMark, Mark, Overlay, ZoneMark, draw};

@@ -11,7 +11,7 @@ use super::{Detector, Limits, Network};
 use crate::clue::Clues;
 use crate::detection::{Class, Detection, Detections};
 use crate::frame::Frame;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 /// Things found in one frame, at the most. Three times what is scored in COCO.
 const MAX_DETECTIONS: usize = 300;
@@ -29,6 +29,7 @@ pub struct NetDetector {
 impl NetDetector {
     /// `engine` was made of the file that `manifest` speaks of.
     pub fn new(manifest: &Manifest, engine: Engine, limits: Limits) -> Result<Self> {
+        ensure!(!manifest.is_pose(), "it says how a person stands, expected a model that finds things");
         let mut detector = NetDetector {
             name: manifest.name.clone(),
             classes: manifest.interned_classes(),

@@ -3,12 +3,12 @@
 use super::head::Head;
 use super::letterbox::{Fit, Letterbox, Planes, Tensor, interleave};
 use super::manifest::{Input, Manifest, Quantization};
-use super::quant::{self, kernel::Isa, session::Session};
+use super::quant::{self, kernel::Isa, matcher::Part, session::Session};
 use super::tract::Net;
 use super::{Kind, Layer, Network};
 use crate::bad_input;
 use crate::frame::Picture;
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use std::borrow::Cow;
 
 pub enum Engine {
@@ -19,6 +19,10 @@ pub enum Engine {
 /// An integer network and the order in which it wants the colours of a pixel.
 pub struct Pixels {
     session: Session,
+    /// Rows and columns of its outputs.
+    shapes: Vec<[usize; 2]>,
+    /// What comes after it in floats, where it is not all.
+    behind: Option<Net>,
     height: usize,
     order: [usize; 3],
 }
@@ -54,11 +58,26 @@ impl Engine {
             "its output has shape {:?}, expected {rows} x {columns}",
             plan.outputs
         );
+        Engine::beginning(manifest, plan, None, isa)
+    }
+
+    /// A network of which only the beginning was quantized to `plan`.
+    pub fn part(manifest: &Manifest, plan: quant::plan::Plan, part: Part) -> Result<Self> {
+        let rest = part.rest.context("nothing of it stays in floats, but its manifest says so")?;
+        let expected: Vec<[usize; 2]> = part.graph.outputs.iter().map(|output| [output.rows, output.columns]).collect();
+        ensure!(plan.outputs == expected, "its int8 part ends otherwise than its float part begins");
+        let behind = Net::behind(rest, Head::new(manifest).output_shape())?;
+        ensure!(behind.inputs() == expected.len(), "its float part begins otherwise than its int8 part ends");
+        Engine::beginning(manifest, plan, Some(behind), isa()?)
+    }
+
+    fn beginning(manifest: &Manifest, plan: quant::plan::Plan, behind: Option<Net>, isa: Isa) -> Result<Self> {
         let (height, width) = (manifest.input.height as usize, manifest.input.width as usize);
         let found = plan.buffers.first().map(|picture| [picture.height, picture.width]);
         ensure!(found == Some([height, width]), "it reads pictures of {found:?}, expected {height} x {width}");
+        let shapes = plan.outputs.clone();
         let session = Session::new(plan, isa)?;
-        Ok(Engine::Int8(Pixels { session, height, order: manifest.input.order() }))
+        Ok(Engine::Int8(Pixels { session, shapes, behind, height, order: manifest.input.order() }))
     }
 
     /// A float network stays on one thread.
@@ -71,8 +90,16 @@ impl Engine {
 
     pub fn fill(&mut self, letterbox: &mut Letterbox, picture: &Picture) -> Result<Fit> {
         match self {
-            Engine::Float { net, input } => letterbox.fill(picture, &mut Planes::new(input, net.input()?)),
+            Engine::Float { net, input } => letterbox.fill(picture, &mut Planes::new(input, net.input(0)?)),
             Engine::Int8(pixels) => letterbox.fill(picture, pixels),
+        }
+    }
+
+    /// As [`Engine::fill`], to a place of one's choice.
+    pub fn place(&mut self, letterbox: &mut Letterbox, picture: &Picture, fit: Fit) -> Result<()> {
+        match self {
+            Engine::Float { net, input } => letterbox.place(picture, fit, &mut Planes::new(input, net.input(0)?)),
+            Engine::Int8(pixels) => letterbox.place(picture, fit, pixels),
         }
     }
 
@@ -82,7 +109,7 @@ impl Engine {
             Engine::Float { net, .. } => net.run(),
             Engine::Int8(pixels) => {
                 pixels.session.run();
-                Ok(pixels.session.output(0))
+                pixels.go_on()
             }
         }
     }
@@ -105,12 +132,12 @@ impl Network for Engine {
 
     fn layers(&self) -> Vec<Layer> {
         match self {
-            Engine::Float { net, .. } => {
-                let [_, rows, columns] = net.output_shape();
-                let (name, what) = ("network".into(), "float".into());
-                vec![Layer { name, kind: Kind::Other, what, shape: [1, rows, columns], products: 0 }]
+            Engine::Float { net, .. } => vec![floats(net)],
+            Engine::Int8(pixels) => {
+                let mut layers = pixels.session.layers();
+                layers.extend(pixels.behind.as_ref().map(floats));
+                layers
             }
-            Engine::Int8(pixels) => pixels.session.layers(),
         }
     }
 
@@ -120,9 +147,36 @@ impl Network for Engine {
                 net.run()?;
                 done(0);
             }
-            Engine::Int8(pixels) => pixels.session.run_each(done),
+            Engine::Int8(pixels) => {
+                pixels.session.run_each(done);
+                if pixels.behind.is_some() {
+                    pixels.go_on()?;
+                    done(pixels.session.layers().len());
+                }
+            }
         }
         Ok(())
+    }
+}
+
+fn floats(net: &Net) -> Layer {
+    let [_, rows, columns] = net.output_shape();
+    let (name, what) = ("network".into(), "float".into());
+    Layer { name, kind: Kind::Other, what, shape: [1, rows, columns], products: 0 }
+}
+
+impl Pixels {
+    /// The answer, once the session has run: rows of pixels become the planes that a network in floats reads.
+    fn go_on(&mut self) -> Result<&[f32]> {
+        let Pixels { session, shapes, behind, .. } = self;
+        let Some(net) = behind else { return Ok(session.output(0)) };
+        for (index, [count, channels]) in shapes.iter().enumerate() {
+            let (pixels, planes) = (session.output(index), net.input(index)?);
+            for (c, plane) in planes.chunks_exact_mut(*count).enumerate() {
+                plane.iter_mut().zip(pixels[c..].iter().step_by(*channels)).for_each(|(to, real)| *to = *real);
+            }
+        }
+        net.run()
     }
 }
 

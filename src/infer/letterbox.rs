@@ -4,7 +4,7 @@
 //! so a frame of 1080p is never turned into RGB at its full size. A row of colours then goes to its place in the
 //! [`Tensor`], which is reals or bytes as the network wants it.
 //!
-//! Absent: rotation, and cropping. What the camera sees is what the network sees.
+//! Absent: rotation, and cropping. What the camera sees is what the network sees; `pose` cuts out a person first.
 
 use super::manifest::{Channels, Input, Placement};
 use super::scale::Scaler;
@@ -33,6 +33,17 @@ impl Fit {
             Placement::Centred => ((input_w - width) / 2, (input_h - height) / 2),
         };
         Fit { x, y, width, height }
+    }
+
+    /// At a place of one's choice, at least one pixel of it within the input.
+    pub fn at(x: u32, y: u32, (width, height): (u32, u32), input: (u32, u32)) -> Self {
+        let (x, y) = (x.min(input.0 - 1), y.min(input.1 - 1));
+        Fit { x, y, width: width.clamp(1, input.0 - x), height: height.clamp(1, input.1 - y) }
+    }
+
+    /// Columns and rows.
+    pub fn size(self) -> (u32, u32) {
+        (self.width, self.height)
     }
 
     /// A box in pixels of the input as fractions of the picture.
@@ -189,6 +200,14 @@ impl Letterbox {
         let (width, height) = picture.size();
         ensure!(width > 0 && height > 0, "the picture is empty: {width} x {height} pixels");
         let fit = Fit::new((width, height), (self.input.width, self.input.height), self.input.letterbox);
+        self.place(picture, fit, tensor)?;
+        Ok(fit)
+    }
+
+    /// Likewise, to a place of one's choice within the input.
+    pub fn place(&mut self, picture: &Picture, fit: Fit, tensor: &mut dyn Tensor) -> Result<()> {
+        let (width, height) = picture.size();
+        ensure!(width > 0 && height > 0, "the picture is empty: {width} x {height} pixels");
         // Where it lies is decided by its true size; what is decoded of it may be half or a quarter of that.
         let picture = &picture.decoded((fit.width, fit.height))?;
         // While the size stays the same, so do the scalers, and the border around the last picture is right already.
@@ -220,7 +239,7 @@ impl Letterbox {
             }
             tensor.put(y + fit.y as usize, fit.x as usize, rgb.each_ref().map(|row| &row[..]));
         }
-        Ok(fit)
+        Ok(())
     }
 }
 

@@ -40,6 +40,9 @@ pub struct Manifest {
     /// Of such a model: how it computes what is curved.
     #[serde(default)]
     pub curve: Curve,
+    /// Of such a model of which a part stays in floats: which nodes, and why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub floats: Vec<String>,
     /// Of an int8 model: points of average precision (COCO, 0..100) below its float twin, as measured.
     #[serde(default)]
     pub lost: f32,
@@ -143,6 +146,8 @@ pub enum HeadKind {
     Yolov5,
     Yolov8,
     Nanodet,
+    /// Joints of one person instead of boxes, see [`super::pose`].
+    Movenet,
 }
 
 /// A summary of the raw output for the golden picture.
@@ -198,6 +203,8 @@ impl Manifest {
         let twin = self.ranges.as_ref().is_none_or(|file| is_valid_name(file) && !file.starts_with('.'));
         expect(twin, "ranges", "expected the name of a file in the same folder");
         let floats = self.ranges.is_none() || self.quantization == Quantization::Int8;
+        let parts = self.floats.is_empty() || self.ranges.is_some();
+        expect(parts, "floats", "expected with ranges only: the rest is read from the float model");
         expect(floats, "ranges", "expected with quantization = \"int8\" only");
         if let Classes::Set(set) = &self.classes {
             expect(set == "coco80", "classes", "unknown set, expected \"coco80\" or a list of names");
@@ -217,6 +224,8 @@ impl Manifest {
             "head.strides",
             "expected divisors of the input's width and height, 256 at the most",
         );
+        let square = !self.is_pose() || (input.width == input.height && strides.len() == 1);
+        expect(square, "head.kind", "expected a square input and one stride with \"movenet\"");
         if let Some(golden) = &self.golden {
             let finite = golden.samples.iter().chain([&golden.mean, &golden.rms]).all(|v| v.is_finite());
             expect(finite && golden.samples.len() <= 64, "golden", "expected finite numbers, 64 samples at the most");
@@ -226,6 +235,11 @@ impl Manifest {
                 "expected above 0, at most 0.5",
             );
         }
+    }
+
+    /// Whether it says how a person stands, instead of what is where.
+    pub fn is_pose(&self) -> bool {
+        self.head.kind == HeadKind::Movenet
     }
 
     pub fn class_names(&self) -> Vec<&str> {
@@ -286,6 +300,8 @@ mod tests {
         for text in [GOOD, include_str!("../../models/yolox-nano/model.toml")] {
             assert_eq!(Manifest::parse(text).unwrap().class_names().len(), 80);
         }
+        let pose = Manifest::parse(include_str!("../../models/movenet-lightning/model.toml")).unwrap();
+        assert!(pose.is_pose());
     }
 
     #[test]

@@ -28,6 +28,7 @@ pub mod manifest;
 pub mod motion;
 mod network;
 mod nms;
+pub mod pose;
 pub mod pull;
 pub mod quant;
 pub mod registry;
@@ -38,6 +39,7 @@ mod tests;
 mod tract;
 pub mod twin;
 
+pub use detector::NetDetector;
 pub use network::{Kind, Layer, Network};
 pub use stages::{Cost, Meter, Stages};
 

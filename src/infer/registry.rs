@@ -7,6 +7,8 @@
 //! | `models/` of the working folder | folders with a `model.toml` |
 //! | the state folder | what `models pull` got |
 //!
+//! The manifests of MoveNet, which says how people stand, are in the binary as well; its file lies in `models/`.
+//!
 //! `auto` is the twin of YOLOX-nano that is fastest here ([`choice`]) where its file is, else NanoDet-g in int8. A broken file in the folder the user named is an error; one
 //! that was pulled is said to be broken and passed over, since a box left alone should rather see with its second
 //! best model than not at all.
@@ -15,6 +17,7 @@ use super::choice;
 use super::detector::NetDetector;
 use super::engine::Engine;
 use super::manifest::{Golden, Manifest};
+use super::pose::PoseNet;
 use super::twin;
 use super::{Detector, Limits, Request};
 use crate::bad_input;
@@ -25,7 +28,7 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 /// The manifests in the binary. In this order `models list` shows them.
-static BUILT_IN: [BuiltIn; 6] = [
+static BUILT_IN: [BuiltIn; 8] = [
     BuiltIn {
         manifest: include_str!("../../models/nanodet-g/int8/model.toml"),
         file: Some(include_bytes!("../../models/nanodet-g/int8/nanodet-g.int8")),
@@ -44,6 +47,8 @@ static BUILT_IN: [BuiltIn; 6] = [
         ranges: Some(include_str!("../../models/yolox-nano/int8/ranges.json")),
     },
     BuiltIn { manifest: include_str!("../../models/yolox-nano/model.toml"), file: None, ranges: None },
+    BuiltIn { manifest: include_str!("../../models/movenet-lightning/int8/model.toml"), file: None, ranges: None },
+    BuiltIn { manifest: include_str!("../../models/movenet-lightning/model.toml"), file: None, ranges: None },
 ];
 
 struct BuiltIn {
@@ -159,6 +164,19 @@ impl Registry {
         load().map(Some).map_err(|error| (error, place))
     }
 
+    /// What says how people stand: of that name or at that path, or with `auto` the first of those we know that is here.
+    ///
+    /// # Errors
+    /// [`BadInput`] where there is none, or it cannot be used.
+    pub fn pose(&self, model: &str) -> Result<PoseNet> {
+        if model != "auto" {
+            return self.find(model)?.pose();
+        }
+        let mut known: Vec<Known> = self.built_in().into_iter().filter(|known| known.manifest.is_pose()).collect();
+        let here = known.iter().position(|known| known.place != Place::Absent).unwrap_or(0);
+        known.swap_remove(here).pose()
+    }
+
     /// The preferred models that are here and lose no more than this.
     fn twins(&self, most_lost: f32) -> Vec<Known> {
         let fits = |known: &Known| {
@@ -236,7 +254,8 @@ impl Registry {
     fn place_of(&self, manifest: &Manifest) -> Place {
         let within = |folder: &PathBuf| {
             let file = Path::new(&manifest.file);
-            let family = file.file_stem().map(|stem| folder.join(stem).join(file));
+            let family = file.file_stem().map(|stem| folder.join(stem));
+            let family = family.into_iter().flat_map(|family| [family.join(file), family.join("int8").join(file)]);
             let mine = [folder.join(file), folder.join(&manifest.name).join(file)];
             mine.into_iter().chain(family).find(|path| path.exists())
         };
@@ -293,10 +312,22 @@ impl Known {
 
     /// Loads the model and says what it answers to the golden picture.
     pub fn golden(&self, limits: Limits) -> Result<Golden> {
-        self.open(limits)?.golden()
+        if self.manifest.is_pose() { self.pose()?.golden() } else { self.open(limits)?.golden() }
     }
 
     fn open(&self, limits: Limits) -> Result<NetDetector> {
+        NetDetector::new(&self.manifest, self.engine()?, limits).map_err(|error| self.unusable(&error))
+    }
+
+    /// What says how a person stands.
+    ///
+    /// # Errors
+    /// As for [`Known::load`].
+    pub fn pose(&self) -> Result<PoseNet> {
+        PoseNet::new(&self.manifest, self.engine()?).map_err(|error| self.unusable(&error))
+    }
+
+    fn engine(&self) -> Result<Engine> {
         let manifest = &self.manifest;
         let engine = match &self.ranges {
             None => {
@@ -305,11 +336,10 @@ impl Known {
             }
             Some(ranges) => {
                 self.present()?;
-                let plan = twin::kept_or_made(manifest, ranges, &self.kept, || Ok(self.read()?.into_owned()))?;
-                Engine::int8(manifest, plan)
+                twin::engine(manifest, ranges, &self.kept, || Ok(self.read()?.into_owned()))
             }
         };
-        engine.and_then(|engine| NetDetector::new(manifest, engine, limits)).map_err(|error| self.unusable(&error))
+        engine.map_err(|error| self.unusable(&error))
     }
 
     /// The same model, its file here.

@@ -24,6 +24,18 @@ fn error_of(registry: &Registry, model: &str) -> String {
     text
 }
 
+#[test]
+fn what_says_how_people_stand_finds_nothing_and_the_other_way_round() {
+    let here = Registry { local: Some("models".into()), ..Registry::default() };
+    assert_eq!(pose::PoseEye::model(&here.pose("auto").unwrap()), "movenet-lightning-int8");
+    let error = error_of(&here, "movenet-lightning-int8");
+    assert!(error.ends_with("it says how a person stands, expected a model that finds things"), "{error}");
+    let error = format!("{:#}", here.pose("nanodet-g-int8").err().unwrap());
+    assert!(error.ends_with("it finds things, expected a model that says how a person stands"), "{error}");
+    let error = format!("{:#}", Registry::default().pose("auto").err().unwrap());
+    assert!(error.contains("model movenet-lightning-int8 is not here: put movenet-lightning.int8 into"), "{error}");
+}
+
 /// Writes a model `mine` with this file, and a manifest made from NanoDet's by replacing text.
 fn write_model(folder: &Path, onnx: &[u8], replace: &[(&str, &str)]) {
     let folder = folder.join("mine");
@@ -55,7 +67,15 @@ fn with_nothing_around_the_embedded_model_is_used() {
         assert_eq!(nothing.load(&request(asked)).unwrap().model(), "nanodet-g-int8", "{asked}");
     }
     let places: Vec<_> = nothing.all().into_iter().map(|k| (k.manifest.name, k.place == Place::Absent)).collect();
-    let absent = ["nanodet-g", "nanodet-g-320", "yolox-nano-int8", "yolox-nano-int8-exact", "yolox-nano"];
+    let absent = [
+        "nanodet-g",
+        "nanodet-g-320",
+        "yolox-nano-int8",
+        "yolox-nano-int8-exact",
+        "yolox-nano",
+        "movenet-lightning-int8",
+        "movenet-lightning",
+    ];
     let expected = [("nanodet-g-int8", false)].into_iter().chain(absent.map(|name| (name, true))).collect::<Vec<_>>();
     assert_eq!(places, expected.into_iter().map(|(name, absent)| (name.to_string(), absent)).collect::<Vec<_>>());
 }

@@ -4,13 +4,14 @@
 use super::detector::NetDetector;
 use super::engine::Engine;
 use super::manifest::Manifest;
+use super::pose::PoseNet;
 use super::quant::compile::{Options, compile};
-use super::quant::graph::Graph;
+use super::quant::matcher::Part;
 use super::quant::plan::Plan;
 use super::quant::ranges::Ranges;
 use super::quant::{file, scheme::Curve};
 use super::{Limits, pull, registry, tract};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -22,17 +23,48 @@ const DIGEST: usize = 64;
 const MOST_BYTES: u64 = 512 << 20;
 
 /// The float network that a manifest's file holds, reading bytes, and which byte is a zero for it.
-pub fn network(manifest: &Manifest, onnx: &[u8]) -> Result<(Graph, [u8; 3])> {
+pub fn network(manifest: &Manifest, onnx: &[u8]) -> Result<(Part, [u8; 3])> {
     let input = &manifest.input;
-    let mut graph = tract::graph(onnx, [1, 3, input.height as usize, input.width as usize])?;
+    let mut part = tract::graph(onnx, [1, 3, input.height as usize, input.width as usize])?;
     let (gain, offset) = input.unit();
-    let zeros = graph.read_bytes(gain, offset);
-    Ok((graph, zeros))
+    let zeros = part.graph.read_bytes(gain, offset);
+    Ok((part, zeros))
+}
+
+/// What runs the twin: from the folders that keep it, or made, see [`kept_or_made`]. Where a part of the network stays in
+/// floats, that is read from the float model at every start.
+pub fn engine(
+    manifest: &Manifest,
+    ranges: &str,
+    folders: &[PathBuf],
+    onnx: impl Fn() -> Result<Vec<u8>>,
+) -> Result<Engine> {
+    let plan = kept_or_made(manifest, ranges, folders, &onnx)?;
+    if manifest.floats.is_empty() {
+        return Engine::int8(manifest, plan);
+    }
+    let (part, _) = network(manifest, &onnx()?)?;
+    Engine::part(manifest, plan, part)
+}
+
+/// A detector that runs a plan, and in floats what was left of the network.
+pub fn detector(manifest: &Manifest, plan: Plan, part: Part, limits: Limits) -> Result<NetDetector> {
+    NetDetector::new(manifest, of_part(manifest, plan, part)?, limits)
+}
+
+/// Likewise what says how people stand.
+pub fn pose(manifest: &Manifest, plan: Plan, part: Part) -> Result<PoseNet> {
+    PoseNet::new(manifest, of_part(manifest, plan, part)?)
+}
+
+fn of_part(manifest: &Manifest, plan: Plan, part: Part) -> Result<Engine> {
+    if part.rest.is_some() { Engine::part(manifest, plan, part) } else { Engine::int8(manifest, plan) }
 }
 
 /// The twin of the model in `onnx`.
 pub fn make(manifest: &Manifest, onnx: &[u8], ranges: &str, curve: Curve) -> Result<Plan> {
-    let (graph, picture_zeros) = network(manifest, onnx)?;
+    let (Part { graph, rest, .. }, picture_zeros) = network(manifest, onnx)?;
+    ensure!(rest.is_some() != manifest.floats.is_empty(), "its manifest says otherwise which nodes stay in floats");
     let ranges = Ranges::parse(ranges).context("its ranges cannot be used")?;
     compile(&graph, &ranges, Options { curve, picture_zeros }).context("it cannot be quantized")
 }
@@ -96,11 +128,6 @@ fn forget_others(place: &Path) {
             tracing::warn!(file = %entry.path().display(), "An old int8 twin cannot be removed.");
         }
     }
-}
-
-/// A detector that runs a plan.
-pub fn detector(manifest: &Manifest, plan: Plan, limits: Limits) -> Result<NetDetector> {
-    NetDetector::new(manifest, Engine::int8(manifest, plan)?, limits)
 }
 
 #[cfg(test)]

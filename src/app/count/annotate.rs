@@ -68,6 +68,7 @@ impl Annotated {
                     label: format!("{} {}", track.class, track.id),
                 })
                 .collect(),
+            poses: pipeline.poses().values().cloned().collect(),
             counters: pipeline.objects().iter().map(|(class, totals)| (class.to_string(), totals.unique)).collect(),
         }
     }

@@ -1,6 +1,7 @@
 //! `watchpost eval`: how good a part is, on labelled data that is not ours to ship. For engineers.
 
 mod clip;
+mod keypoints;
 mod motion;
 mod poses;
 
@@ -11,6 +12,8 @@ use std::process::ExitCode;
 pub enum Verb {
     /// The motion gate's masks, against those of CDnet
     Motion(motion::Args),
+    /// Joints of the people on pictures, for COCO's scorer
+    Keypoints(keypoints::Args),
     /// Learn what is normal from poses of visitors, and write how strange each frame of other films is
     Poses(poses::Args),
 }
@@ -20,6 +23,7 @@ pub enum Verb {
 pub fn run(verb: Verb) -> Result<ExitCode> {
     match verb {
         Verb::Motion(args) => motion::run(args),
+        Verb::Keypoints(args) => keypoints::run(&args),
         Verb::Poses(args) => poses::run(args),
     }
 }

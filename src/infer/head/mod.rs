@@ -59,6 +59,7 @@ impl Head {
             HeadKind::Yolov5 => [1, 3 * cells, 5 + classes],
             HeadKind::Yolov8 => [1, 4 + classes, cells],
             HeadKind::Nanodet => [1, cells, classes + nanodet::BOX],
+            HeadKind::Movenet => [1, cells, super::pose::COLUMNS],
         }
     }
 
@@ -75,6 +76,8 @@ impl Head {
             HeadKind::Yolov5 => yolov5::decode(output, self.classes, min_score, &mut push),
             HeadKind::Yolov8 => yolov8::decode(output, self.cells.len(), min_score, &mut push),
             HeadKind::Nanodet => nanodet::decode(output, &self.cells, self.classes, min_score, &mut push),
+            // It has no boxes; its joints are read by `pose`, and no detector is made of it.
+            HeadKind::Movenet => {}
         }
     }
 }
@@ -165,6 +168,7 @@ mod tests {
                 HeadKind::Nanodet => &[0.9, 0.9, f32::NAN],
                 HeadKind::Yolov8 => &[f32::NAN, 1.0, 1.0, 1.0, 0.9, 0.9],
                 HeadKind::Yolox | HeadKind::Yolov5 => &[f32::NAN, 1.0, 1.0, 1.0, 0.9, 0.9, 0.9],
+                HeadKind::Movenet => unreachable!("it is not in the list above"),
             };
             assert!(decode(&head(kind), 0, row, 0.0).is_empty(), "{kind:?}");
         }

@@ -31,9 +31,17 @@ pub enum Step {
     },
 }
 
+/// What is left over that no kernel does.
+#[derive(Debug)]
+pub struct Left {
+    /// Of its node.
+    pub name: String,
+    pub why: String,
+}
+
 /// # Errors
-/// What is left over that no kernel does, by the name of its node.
-pub fn graph(mut raw: Raw, mut outputs: Vec<Output>) -> Result<Graph> {
+/// The first of what no kernel does.
+pub fn graph(mut raw: Raw, mut outputs: Vec<Output>) -> Result<Graph, Left> {
     silu(&mut raw);
     drop_unread(&mut raw, &outputs);
     split_channels(&mut raw, &outputs);
@@ -41,20 +49,20 @@ pub fn graph(mut raw: Raw, mut outputs: Vec<Output>) -> Result<Graph> {
     drop_unread(&mut raw, &outputs);
     let mut layers = Vec::new();
     for (step, inputs, output) in raw.steps {
-        let name = &raw.tensors[output].name;
+        let left = |why: &str| Err(Left { name: raw.tensors[output].name.clone(), why: why.into() });
         let kind = match step {
             Step::Layer(kind) => kind,
             // Nothing to join it with: one tap per channel.
             Step::Act(act) => Kind::Conv(one_tap(vec![1.0; raw.tensors[output].channels], None, act)),
             Step::Affine { factor, term } => Kind::Conv(one_tap(factor, Some(term), Act::Slope(1.0))),
-            Step::Most(_) => bail!("node {name} stays in floats: it cuts off what is no activation's output"),
-            Step::Mul => bail!("node {name} stays in floats: it multiplies two tensors"),
-            Step::Channels { .. } => bail!("node {name} stays in floats: it takes channels of what is read as a whole"),
+            Step::Most(_) => return left("it cuts off what is no activation's output"),
+            Step::Mul => return left("it multiplies two tensors"),
+            Step::Channels { .. } => return left("it takes channels of what is read as a whole"),
         };
         layers.push(Layer { kind, inputs, output });
     }
     let mut graph = Graph { tensors: raw.tensors, layers, outputs };
-    renumber(&mut graph)?;
+    renumber(&mut graph).map_err(|error| Left { name: "the graph".into(), why: format!("{error:#}") })?;
     Ok(graph)
 }
 

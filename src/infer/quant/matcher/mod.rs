@@ -6,17 +6,19 @@
 //! of a matrix. `fuse` then joins what one kernel does in one pass.
 //!
 //! Absent: more than one input, batches, groups other than depthwise, dilation. A node that is none of what is known
-//! here is named in the error, with what was expected; the network then stays in floats.
+//! here is named in the error, with what was expected; [`part()`] then makes what it can of the network's beginning.
 
 mod fuse;
+mod part;
 mod probe;
 #[cfg(test)]
 mod tests;
 
 use super::graph::{Conv, Graph, Kind, Output, Piece, Tensor as Map, TensorId};
 use super::kernel::Act;
-use anyhow::{Context, Result, bail, ensure};
-use fuse::{Raw, Step};
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use fuse::{Left, Raw, Step};
+pub use part::{Part, Stay, part};
 use std::sync::Arc;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::ops;
@@ -41,7 +43,7 @@ pub fn read(model: &TypedModel) -> Result<Graph> {
         reader.values.push((OutletId::new(id, 0), value));
     }
     let outputs = model.outputs.iter().map(|outlet| reader.matrix(*outlet)).collect::<Result<_>>()?;
-    fuse::graph(reader.raw, outputs)
+    fuse::graph(reader.raw, outputs).map_err(|Left { name, why }| anyhow!("node {name} stays in floats: {why}"))
 }
 
 #[derive(Debug, Clone)]

@@ -1,6 +1,7 @@
 //! What is read of small graphs, written as the importer writes them.
 
 use super::*;
+use crate::infer::quant::float::Float;
 use tract_onnx::tract_core::ops::array::{StridedSlice, TypedConcat};
 use tract_onnx::tract_core::ops::cnn::{Conv as TractConv, KernelFormat, PaddingSpec, PoolSpec};
 use tract_onnx::tract_core::ops::math;
@@ -126,6 +127,61 @@ fn a_picture_whose_pixels_became_channels_is_read_by_a_larger_convolution() {
     assert_eq!((conv.kernel, conv.stride, conv.pad), ([6, 6], 2, [2, 2]));
     // Block b holds odd rows: its channel 2 (5 of 12) at row 0, column 1 is row 1, column 2 of the picture.
     assert_eq!(conv.weights[(6 + 2) * 3 + 2], (5 * 9 + 1) as f32);
+}
+
+/// What comes out of a model for one input, without batch.
+fn computed(model: TypedModel, input: &Tensor) -> Vec<f32> {
+    let outputs = model.into_runnable().unwrap().run(tvec!(input.clone().into_tvalue())).unwrap();
+    reals(&outputs[0]).unwrap()
+}
+
+#[test]
+fn what_is_not_known_goes_on_in_floats_behind_the_rest() {
+    let (mut draft, picture) = Draft::new();
+    let first = draft.conv("first", picture, 3, 2);
+    let root = draft.node("root", math::tanh(), &[first]);
+    let last = draft.conv("last", root, 2, 4);
+    draft.0.select_output_outlets(&[last]).unwrap();
+    let found = part(&draft.0).unwrap();
+    let stays: Vec<String> = found.stays.iter().map(ToString::to_string).collect();
+    assert_eq!(stays, ["node root (Tanh) stays in floats: its function is not known"]);
+    assert_eq!((found.graph.layers.len(), found.graph.outputs.len()), (1, 1));
+    assert_eq!((found.graph.outputs[0].rows, found.graph.outputs[0].columns), (64, 2));
+
+    // Both parts one after the other are the whole.
+    let bytes: Vec<u8> = (0..192).map(|i| (i * 37 % 256) as u8).collect();
+    let pixels = Float::new(&found.graph, [0; 3]).unwrap().run(&bytes, &mut |_| ()).unwrap();
+    let planes = |pixels: &[f32], channels: usize| -> Vec<f32> {
+        (0..pixels.len()).map(|i| pixels[i % 64 * channels + i / 64]).collect()
+    };
+    let between = Tensor::from_shape(&[1, 2, 8, 8], &planes(&pixels[0], 2)).unwrap();
+    let together = computed(found.rest.unwrap(), &between);
+    let reals: Vec<f32> = bytes.iter().map(|byte| f32::from(*byte)).collect();
+    let expected = computed(draft.0, &Tensor::from_shape(&[1, 3, 8, 8], &planes(&reals, 3)).unwrap());
+    assert!(together.iter().zip(&expected).all(|(a, b)| (a - b).abs() <= 1e-3 * b.abs().max(1.0)));
+    assert_eq!(together.len(), 256);
+}
+
+#[test]
+fn a_product_is_no_layer_and_what_it_reads_is_handed_over() {
+    let (mut draft, picture) = Draft::new();
+    let one = draft.conv("one", picture, 3, 2);
+    let other = draft.conv("other", picture, 3, 2);
+    let product = draft.node("product", math::mul(), &[one, other]);
+    draft.0.select_output_outlets(&[product]).unwrap();
+    let found = part(&draft.0).unwrap();
+    assert_eq!(found.stays[0].why, "it multiplies two tensors");
+    assert_eq!((found.graph.layers.len(), found.rest.unwrap().inputs.len()), (2, 2));
+}
+
+#[test]
+fn nothing_is_won_where_the_first_node_is_unknown() {
+    let (mut draft, picture) = Draft::new();
+    let root = draft.node("root", math::sqrt(), &[picture]);
+    let conv = draft.conv("conv", root, 3, 2);
+    draft.0.select_output_outlets(&[conv]).unwrap();
+    let error = format!("{:#}", part(&draft.0).err().unwrap());
+    assert!(error.contains("the picture is read in floats as well"), "{error}");
 }
 
 #[test]
