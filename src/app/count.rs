@@ -77,6 +77,10 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let (plan, request) = plan_of(&args, config.as_ref())?;
     let mut film = capture::open_video(&args.video)?;
     let mut detector = infer::load(&request)?;
+    let pose = match &config {
+        Some(config) if plan.asks_for_pose() => Some(infer::pose::load(&config.model.pose)?),
+        _ => None,
+    };
     let recorded = start.or(film.recorded());
 
     let header = Header::new(plan.camera.as_str(), detector.model(), recorded.unwrap_or(WallTime::EPOCH));
@@ -88,7 +92,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let camera = config.as_ref().and_then(|config| config.camera(args.camera.as_deref()));
     // What is in the film is counted, also where it was cut from one place to another.
     let mut eye =
-        Eye { view: View::new(camera.map(|(_, camera)| camera.view()).unwrap_or_default()), ..Eye::default() };
+        Eye { view: View::new(camera.map(|(_, camera)| camera.view()).unwrap_or_default()), pose, ..Eye::default() };
     let pace = Pace { every: args.every, start, motion_gate: args.motion_gate };
     // An end by force would leave half a film beside its place.
     let stop = Stop::on_signals().context("cannot listen for signals")?;

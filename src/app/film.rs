@@ -8,6 +8,7 @@ use crate::detection::Detections;
 use crate::event::Event;
 use crate::frame::Frame;
 use crate::infer::gate::{self, Gate, Looked};
+use crate::infer::pose::{self, PoseEye, Turns};
 use crate::infer::{Detector, Stages};
 use crate::pipeline::Pipeline;
 use crate::sight::shelf::Shelves;
@@ -35,7 +36,7 @@ impl Default for Pace {
 }
 
 /// Whose film it is, as far as that is said.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Eye {
     /// The film is seen as the camera is.
     pub view: View,
@@ -43,6 +44,8 @@ pub struct Eye {
     pub sight: Option<Sight>,
     /// Watches the goods.
     pub shelves: Shelves,
+    /// Says how people stand, where a zone asks for it.
+    pub pose: Option<Box<dyn PoseEye>>,
 }
 
 /// What there is to look at after one frame that was detected on, and once more when the film is over.
@@ -77,7 +80,7 @@ pub fn run_film(
     let bar = progress_bar(film.frames());
     let mut length = Length::default();
     let mut gate = pace.motion_gate.then(Gate::default);
-    let mut newest = None;
+    let (mut newest, mut turns) = (None, Turns::default());
     let mut through = || -> anyhow::Result<()> {
         while let Some(mut frame) = film.next_frame()? {
             bar.inc(1);
@@ -108,6 +111,10 @@ pub fn run_film(
             eye.shelves
                 .see(&frame, &mut detections)
                 .with_context(|| format!("cannot look at the goods on frame {place} of the film"))?;
+            if let (Some(eye), true) = (&mut eye.pose, is_new) {
+                pose::look(&mut **eye, &mut turns, &frame, &pipeline.asked_for_pose(), &mut detections)
+                    .with_context(|| format!("cannot look at people on frame {place} of the film"))?;
+            }
             events.extend(pipeline.step(&detections));
             each(Step { seen: Some((&frame, &detections)), pipeline, events: &events })?;
         }

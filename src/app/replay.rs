@@ -133,12 +133,14 @@ fn replay_film(
     let began = start.or(film.recorded()).unwrap_or(WallTime::EPOCH);
     let mut copy = tracks_out(args, &plan, detector.model(), began)?;
     let shelves = Shelves::new(plan.shelves());
+    let pose = plan.asks_for_pose().then(|| infer::pose::load(&config.model.pose)).transpose()?;
     let mut pipeline = learned(args, plan)?;
     let camera = config.camera(args.camera.as_deref());
     let mut eye = Eye {
         view: View::new(camera.map(|(_, camera)| camera.view()).unwrap_or_default()),
         sight: camera.and_then(|(name, camera)| camera.sight(name)),
         shelves,
+        pose,
     };
     let pace = Pace { start, ..Pace::default() };
     let (_, outcome) = run_film(&mut *detector, &mut film, &mut eye, &mut pipeline, pace, |step| {
@@ -212,7 +214,7 @@ impl<W: Write> Events<W> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clue::Clues;
+    use crate::clue::{Clues, JointSight, Pose};
     use crate::detection::{Class, Detection, Detections};
     use crate::geometry::BBox;
     use crate::ids::RuleId;
@@ -225,6 +227,10 @@ mod tests {
         let start = WallTime::parse("2026-11-24T10:15:00Z").unwrap();
         let mut log = TrackWriter::create(path, &Header::new("entrance", "none", start)).unwrap();
         let mut chance = fastrand::Rng::with_seed(7);
+        let pose = |person: &Detection| {
+            let joint = |i: usize| JointSight { at: person.bbox.centre(), score: 1.0 / (i + 1) as f32 };
+            Pose { bbox: person.bbox, joints: std::array::from_fn(joint) }
+        };
         for i in 0..900 {
             let at = MediaTime::ZERO + Span::from_millis(33 * i);
             let mut items = Vec::new();
@@ -241,8 +247,11 @@ mod tests {
                 at,
                 taken: start + (at - MediaTime::ZERO),
                 aspect: 1.5,
+                clues: Clues {
+                    poses: items.first().filter(|_| i % 6 == 0).map(pose).into_iter().collect(),
+                    ..Clues::default()
+                },
                 items,
-                clues: Clues::default(),
             })
             .unwrap();
         }

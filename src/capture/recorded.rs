@@ -6,15 +6,18 @@
 //! {"us":33366,"aspect":1.7777778,"detections":[{"class":"person","score":0.91,"box":[0.12,0.3,0.25,0.88]}]}
 //! ```
 //!
+//! Where people were looked at closer, the line has `poses` as well: the box of each and its joints in COCO's order,
+//! `{"box":[0.12,0.3,0.25,0.88],"joints":[[0.18,0.35,0.8],...]}` with x, y and how sure.
+//!
 //! It holds detections, not tracks: tracker and rules run again, so another tracker and other rules can be tried on
 //! it. Numbers come back to the last bit, and with them the events. `taken_us` stands beside `us` in a line that was
 //! not taken at `start` + `us`, and `shelves` where the goods of a zone have changed. A last line without its end (the power went) is left out and said; the rest is used.
 //!
 //! Absent on purpose: pictures, and any order of the lines but that in which they were written.
 
-use crate::clue::{Clues, ShelfChange, ShelfSight};
+use crate::clue::{Clues, Joint, JointSight, Pose, ShelfChange, ShelfSight};
 use crate::detection::{Class, Detection, Detections};
-use crate::geometry::BBox;
+use crate::geometry::{BBox, Point};
 use crate::ids::{ZoneId, is_valid_name};
 use crate::problems::{BadInput, Problems};
 use crate::stop::Stop;
@@ -65,6 +68,8 @@ struct Line<'a> {
     detections: Vec<Item<'a>>,
     #[serde(borrow, default, skip_serializing_if = "Vec::is_empty")]
     shelves: Vec<Shelf<'a>>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    poses: Vec<Figure>,
 }
 
 /// [`ShelfSight`].
@@ -80,6 +85,28 @@ struct Shelf<'a> {
     bbox: [f32; 4],
     shown_us: i64,
     hidden_us: i64,
+}
+
+/// A pose: a box, and x, y and score of each joint.
+#[derive(Serialize, Deserialize)]
+struct Figure {
+    #[serde(rename = "box")]
+    bbox: [f32; 4],
+    joints: [[f32; 3]; Joint::COUNT],
+}
+
+impl From<&Pose> for Figure {
+    fn from(pose: &Pose) -> Self {
+        let joints = pose.joints.map(|joint| [joint.at.x, joint.at.y, joint.score]);
+        Figure { bbox: pose.bbox.to_array(), joints }
+    }
+}
+
+impl From<Figure> for Pose {
+    fn from(Figure { bbox: [x1, y1, x2, y2], joints }: Figure) -> Self {
+        let joints = joints.map(|[x, y, score]| JointSight { at: Point::new(x, y), score });
+        Pose { bbox: BBox::new(x1, y1, x2, y2), joints }
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -121,6 +148,7 @@ impl<W: Write> TrackWriter<W> {
             aspect: if seen.aspect.is_finite() { seen.aspect } else { 1.0 },
             detections: items.map(item).collect(),
             shelves: seen.clues.shelves.iter().filter(|sight| sight.bbox.is_finite()).map(Shelf::of).collect(),
+            poses: seen.clues.poses.iter().filter(|pose| pose.is_finite()).map(Figure::from).collect(),
         };
         let line = serde_json::to_string(&line).context("cannot write the track log")?;
         writeln!(self.out, "{line}").context("cannot write the track log")
@@ -258,7 +286,7 @@ impl TrackLog {
                 return Err(self.wrong(&format!("{}, {expected}", told(&error))));
             }
         };
-        let found = line.detections.len();
+        let found = line.detections.len().max(line.poses.len());
         if found > MAX_BOXES {
             return Err(self.wrong(&format!("{found} boxes in one frame, expected at most {MAX_BOXES}")));
         }
@@ -278,7 +306,7 @@ impl TrackLog {
             self.classes.insert(class);
             items.push(Detection { class, score, bbox: BBox::new(x1, y1, x2, y2) });
         }
-        let mut clues = Clues::default();
+        let mut clues = Clues { poses: line.poses.into_iter().map(Pose::from).collect(), ..Clues::default() };
         for shelf in line.shelves {
             clues.shelves.push(shelf.sight().map_err(|what| self.wrong(&what))?);
         }

@@ -93,11 +93,14 @@ pub struct ModelConfig {
     /// 1..16: threads that share the rows of one frame's layers, in int8. A frame is done sooner, at a little more
     /// processor time; with several cameras one is better.
     pub threads: u8,
+    /// What says how people stand, in zones that ask for it: `auto`, a model's name, or a folder with a `model.toml`.
+    pub pose: String,
 }
 
 impl Default for ModelConfig {
     fn default() -> Self {
-        ModelConfig { name: "auto".into(), min_score: 0.3, nms: 0.6, most_lost: infer::MOST_LOST, threads: 1 }
+        let (name, pose) = ("auto".into(), "auto".into());
+        ModelConfig { name, min_score: 0.3, nms: 0.6, most_lost: infer::MOST_LOST, threads: 1, pose }
     }
 }
 
@@ -143,6 +146,11 @@ fn yes() -> bool {
 impl CameraConfig {
     pub fn view(&self) -> ViewConfig {
         ViewConfig { rotate: self.rotate, crop: self.crop, mask: self.mask.clone() }
+    }
+
+    /// Whether it is to be looked at how people stand in one of its zones.
+    pub fn asks_for_pose(&self) -> bool {
+        self.zone.values().any(|zone| zone.pose)
     }
 
     /// What watches over its sight, if anything does: pictures of a folder need have nothing to do with each other.
@@ -265,8 +273,10 @@ impl Config {
 
     fn resolve_paths(&mut self, folder: &Path) {
         self.store.resolve_paths(folder);
-        if self.model.name.contains('/') {
-            self.model.name = folder.join(&self.model.name).to_string_lossy().into_owned();
+        for name in [&mut self.model.name, &mut self.model.pose] {
+            if name.contains('/') {
+                *name = folder.join(&*name).to_string_lossy().into_owned();
+            }
         }
         if let Some(mqtt) = &mut self.mqtt {
             mqtt.resolve_paths(folder);

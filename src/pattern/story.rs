@@ -174,6 +174,7 @@ pub fn plan() -> CameraPlan {
         kind: ZoneKind::Shelf,
         classes: None,
         watch_goods: true,
+        pose: false,
     };
     let door = LineConfig { points: vec![[0.1, 0.6], [0.9, 0.6]], classes: None };
     CameraPlan {

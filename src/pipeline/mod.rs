@@ -19,13 +19,13 @@ pub use crate::scene::{ObjectTotals, ZoneStats};
 pub use budget::{BudgetConfig, BudgetState};
 pub use plan::CameraPlan;
 
-use crate::clue::Clues;
+use crate::clue::{Clues, Pose};
 use crate::detection::{Class, Detection, Detections};
 use crate::event::{Event, Phase, Place, Severity};
 use crate::fact::Fact;
-use crate::ids::{LineId, RuleId, ZoneId};
+use crate::ids::{LineId, RuleId, TrackId, ZoneId};
 use crate::pattern::{Moved, View};
-use crate::scene::Scene;
+use crate::scene::{self, Scene};
 use crate::sight::{Change, Trouble};
 use crate::time::{MediaTime, Span, WallTime};
 use crate::track::{Track, Tracker};
@@ -57,6 +57,8 @@ pub struct Pipeline {
     plan: CameraPlan,
     tracker: Tracker,
     tracks: Vec<Track>,
+    /// Of those that were looked at in the newest frame.
+    poses: BTreeMap<TrackId, Pose>,
     scene: Scene,
     rules: BTreeMap<RuleId, Rule>,
     issuer: Issuer,
@@ -76,6 +78,7 @@ impl Pipeline {
         Pipeline {
             tracker: Tracker::new(plan.tracker.clone()),
             tracks: Vec::new(),
+            poses: BTreeMap::new(),
             scene: Scene::new(&plan.zones, &plan.lines),
             rules,
             issuer: Issuer::new(&plan),
@@ -92,9 +95,11 @@ impl Pipeline {
     pub fn step(&mut self, detections: &Detections) -> Vec<Event> {
         let moment = Moment { at: detections.at, taken: detections.taken, aspect: detections.aspect };
         let Some(mut events) = self.advance(moment) else { return Vec::new() };
-        let tracks = self.tracker.update(&sound(detections));
+        let detections = sound(detections);
+        let tracks = self.tracker.update(&detections);
         self.tracks.clear();
         self.tracks.extend_from_slice(tracks);
+        self.poses = scene::pose::tied(&detections.clues.poses, &self.tracks);
         events.extend(self.look(&detections.clues));
         events
     }
@@ -109,6 +114,7 @@ impl Pipeline {
         let Some(mut events) = self.advance(moment) else { return Vec::new() };
         self.tracks.clear();
         self.tracks.extend_from_slice(tracks);
+        self.poses = scene::pose::tied(&clues.poses, &self.tracks);
         events.extend(self.look(clues));
         events
     }
@@ -120,6 +126,7 @@ impl Pipeline {
         let events = self.end_all(&facts);
         self.tracker = Tracker::new(self.plan.tracker.clone());
         self.tracks.clear();
+        self.poses.clear();
         self.before = self.now.take().map(|now| now.at).or(self.before);
         self.issuer.next_opening();
         events
@@ -223,6 +230,14 @@ impl Pipeline {
     pub fn tracks(&self) -> &[Track] {
         &self.tracks
     }
+    /// How those stand that were looked at in the newest frame.
+    pub fn poses(&self) -> &BTreeMap<TrackId, Pose> {
+        &self.poses
+    }
+    /// The people of the newest frame of whom a zone wants to know how they stand.
+    pub fn asked_for_pose(&self) -> Vec<Track> {
+        self.tracks.iter().filter(|track| self.scene.asks_for_pose(track)).cloned().collect()
+    }
     /// Every line of the plan, since the beginning.
     pub fn lines(&self) -> &BTreeMap<LineId, LineTotals> {
         self.scene.totals()
@@ -322,10 +337,12 @@ fn sound(detections: &Detections) -> Cow<'_, Detections> {
     let is_box =
         |d: &Detection| d.bbox.is_finite() && d.score.is_finite() && d.bbox.x1 <= d.bbox.x2 && d.bbox.y1 <= d.bbox.y2;
     let has_shape = detections.aspect.is_finite() && detections.aspect > 0.0;
-    if has_shape && detections.items.iter().all(is_box) {
+    if has_shape && detections.items.iter().all(is_box) && detections.clues.poses.iter().all(Pose::is_finite) {
         return Cow::Borrowed(detections);
     }
     let items = detections.items.iter().copied().filter(is_box).collect();
     let aspect = if has_shape { detections.aspect } else { 1.0 };
-    Cow::Owned(Detections { aspect, items, clues: detections.clues.clone(), ..*detections })
+    let mut clues = detections.clues.clone();
+    clues.poses.retain(Pose::is_finite);
+    Cow::Owned(Detections { aspect, items, clues, ..*detections })
 }

@@ -46,6 +46,11 @@ impl CameraPlan {
         watched.filter_map(|(name, zone)| Some((name.clone(), zone.area()?)))
     }
 
+    /// Whether it is to be looked at how people stand in one of its zones.
+    pub fn asks_for_pose(&self) -> bool {
+        self.zones.values().any(|zone| zone.pose)
+    }
+
     /// What the types of zones, lines and rules cannot say; `at` is the dotted path of the camera. The tracker's
     /// configuration and the names are checked by who read them.
     pub fn check(&self, at: &str, problems: &mut Problems) {

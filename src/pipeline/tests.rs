@@ -1,7 +1,7 @@
 use super::*;
-use crate::clue::Clues;
+use crate::clue::{Clues, Joint, JointSight};
 use crate::event::{Envelope, Phase, to_json};
-use crate::geometry::BBox;
+use crate::geometry::{BBox, Point};
 use crate::pattern::story::{Story, check, plan, rule};
 use crate::problems::Problems;
 use crate::sight::Trouble;
@@ -407,4 +407,27 @@ proptest! {
         };
         prop_assert_eq!(json(&events), json(&play(&inputs)));
     }
+}
+
+#[test]
+fn a_zone_asks_about_who_stands_in_it_and_a_pose_belongs_to_its_track() {
+    let mut plan = plan();
+    plan.zones.values_mut().for_each(|zone| zone.pose = true);
+    let mut pipeline = Pipeline::new(plan);
+    let bbox = |x: f32| BBox::new(x - 0.05, 0.3, x + 0.05, 0.6);
+    let mut step = |n: i64, posed: &[f32]| {
+        let joints = [JointSight { at: Point::new(0.5, 0.5), score: 0.5 }; Joint::COUNT];
+        let poses = posed.iter().map(|x| Pose { bbox: bbox(*x), joints }).collect();
+        let person = |x: f32| Detection { class: Class::PERSON, score: 0.9, bbox: bbox(x) };
+        let (at, items, clues) = (ms(100 * n), vec![person(0.3), person(0.9)], Clues { poses, ..Clues::default() });
+        pipeline.step(&Detections { at, taken: wall(at), aspect: 1.5, items, clues });
+        let place = |track: &Track| (10.0 * track.bbox.centre().x).round() as u32;
+        let asked: Vec<u32> = pipeline.asked_for_pose().iter().map(place).collect();
+        let posed = pipeline.tracks().iter().filter(|track| pipeline.poses().contains_key(&track.id)).map(place);
+        (asked, posed.collect::<Vec<u32>>())
+    };
+    (0..9).for_each(|n| drop(step(n, &[])));
+    assert_eq!(step(10, &[0.9]), (vec![3], vec![9]));
+    assert_eq!(step(11, &[f32::NAN, 0.31]), (vec![3], vec![3]));
+    assert_eq!(step(12, &[]), (vec![3], vec![]));
 }

@@ -146,7 +146,7 @@ mod tests {
     /// the time. Then the eye tells of these.
     fn told(sights: &[ShelfSight], watch_goods: bool) -> (Vec<Fact>, Vec<Option<u64>>) {
         let polygon = vec![[0.1, 0.3], [0.5, 0.3], [0.5, 0.6]];
-        let config = ZoneConfig { polygon, kind: Default::default(), classes: None, watch_goods };
+        let config = ZoneConfig { polygon, kind: Default::default(), classes: None, watch_goods, pose: false };
         let mut scene = Scene::new(&[(ZoneId::new("shelf"), config)].into(), &BTreeMap::new());
         for i in 0..100 {
             let at = MediaTime::from_secs_f64(f64::from(i) / 10.0);

@@ -11,6 +11,7 @@ mod dwell;
 pub mod goods;
 pub mod line;
 mod motion;
+pub mod pose;
 pub mod zone;
 
 #[cfg(test)]
@@ -91,6 +92,12 @@ impl Scene {
         let mut scene = Scene::default();
         scene.swap(zones, lines);
         scene
+    }
+
+    /// Whether a zone where the track stands wants to know how.
+    pub fn asks_for_pose(&self, track: &Track) -> bool {
+        let asks = |zone: &Zone| zone.config.pose && zone.covers(track.class, track.bbox.foot());
+        track.class == Class::PERSON && self.zones.values().any(asks)
     }
 
     /// Takes all live tracks of one frame, which is later than those before.

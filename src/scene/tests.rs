@@ -20,7 +20,8 @@ fn line(points: &[[f32; 2]]) -> BTreeMap<LineId, LineConfig> {
 fn zone(classes: Option<&str>) -> BTreeMap<ZoneId, ZoneConfig> {
     let polygon = vec![[0.2, 0.0], [0.6, 0.0], [0.6, 1.0], [0.2, 1.0]];
     let classes = classes.map(|class| vec![class.to_string()]);
-    [(ZoneId::new("shelf"), ZoneConfig { polygon, kind: Default::default(), classes, watch_goods: false })].into()
+    [(ZoneId::new("shelf"), ZoneConfig { polygon, kind: Default::default(), classes, watch_goods: false, pose: false })]
+        .into()
 }
 
 /// In and out, when one track is seen at these feet, a tenth of a second apart, and then no more.

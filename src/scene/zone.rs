@@ -33,6 +33,9 @@ pub struct ZoneConfig {
     /// goods as they are seen, not where people stand. Default false.
     #[serde(default)]
     pub watch_goods: bool,
+    /// Whether it is looked at how people stand there, which costs a look of its own for each: rules about hands need it.
+    #[serde(default)]
+    pub pose: bool,
 }
 
 /// What a zone is in the shop.
@@ -87,6 +90,11 @@ impl Zone {
         Zone { config, classes, area, stays: BTreeMap::new(), visits: 0, dwell: Dwell::default() }
     }
 
+    /// Whether somebody of this class who stands there stands in it, at this moment.
+    pub fn covers(&self, class: Class, foot: Point) -> bool {
+        self.classes.admit(class) && self.area.as_ref().is_some_and(|area| area.contains(foot))
+    }
+
     /// The track was seen; tells what became certain and when it was so. Nothing is called for a lost track, so its
     /// stay goes on until it is seen again or [`Zone::end`]s.
     pub fn sight(
@@ -97,7 +105,7 @@ impl Zone {
         at: MediaTime,
         tell: impl FnMut(MediaTime, Change),
     ) {
-        let inside = self.classes.admit(class) && self.area.as_ref().is_some_and(|area| area.contains(foot));
+        let inside = self.covers(class, foot);
         let next = match self.stays.get(&id) {
             Some(stay) => stay.sight(inside, at, tell),
             None => inside.then_some(Stay::Arriving { since: at }),

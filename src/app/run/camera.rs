@@ -10,6 +10,7 @@ use crate::evidence::jpeg;
 use crate::frame::{Frame, Picture};
 use crate::ids::{CameraId, LineId};
 use crate::infer::gate::Gate;
+use crate::infer::pose::Turns;
 use crate::link::health::BudgetHealth;
 use crate::link::topics::{self, Topics};
 use crate::memory::Memory;
@@ -60,6 +61,10 @@ pub(super) struct Watched {
     /// Frames that could not be looked at: since the start, and in a row.
     pub failed: u64,
     pub failed_in_a_row: u32,
+    /// Of the people whom a zone asks about.
+    pub turns: Turns,
+    /// It was told that how people stand could not be seen.
+    pub unposed: bool,
 }
 
 impl Watched {
@@ -101,6 +106,8 @@ impl Watched {
             saved: 0,
             failed: 0,
             failed_in_a_row: 0,
+            turns: Turns::default(),
+            unposed: false,
         }
     }
 

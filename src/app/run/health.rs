@@ -30,6 +30,9 @@ pub(super) struct Meters {
 pub(super) struct CameraMeter {
     stages: Stages,
     track: Span,
+    /// People whom it was looked at how they stand, and what that took.
+    poses: u32,
+    pose: Span,
     /// Frames, and those of them that the network looked at.
     frames: u32,
     looks: u32,
@@ -115,6 +118,13 @@ impl CameraMeter {
         self.stages.post.wall = self.stages.post.wall + stages.post.wall;
     }
 
+    pub fn posed(&mut self, people: usize, took: Span) {
+        if people > 0 {
+            self.poses += people as u32;
+            self.pose = self.pose + took;
+        }
+    }
+
     pub fn stepped(&mut self, took: Span) {
         self.steps += 1;
         self.track = self.track + took;
@@ -132,6 +142,9 @@ impl CameraMeter {
             stage_ms.insert("letterbox", mean_ms(self.stages.letterbox.wall, self.looks));
             stage_ms.insert("infer", mean_ms(self.stages.infer.wall, self.looks));
             stage_ms.insert("post", mean_ms(self.stages.post.wall, self.looks));
+        }
+        if self.poses > 0 {
+            stage_ms.insert("pose", mean_ms(self.pose, self.poses));
         }
         if self.steps > 0 {
             stage_ms.insert("track", mean_ms(self.track, self.steps));

@@ -11,6 +11,7 @@ use crate::detection::Detections;
 use crate::event::Event;
 use crate::evidence::case::Past;
 use crate::infer::gate::{self, Looked};
+use crate::infer::pose::{self, PoseEye};
 use crate::infer::{Detector, Stages};
 use crate::link::topics::{self, Topics};
 use crate::mailbox::Mailboxes;
@@ -40,6 +41,8 @@ const REMEMBER_EVERY: Span = Span::from_millis(3_600_000);
 pub(super) struct Lane {
     /// `None` where all cameras are recordings.
     pub detector: Option<Box<dyn Detector>>,
+    /// `None` where no zone asks how people stand.
+    pub pose: Option<Box<dyn PoseEye>>,
     /// By mailbox.
     pub cameras: BTreeMap<usize, Watched>,
     pub store: Store,
@@ -74,6 +77,7 @@ impl Lane {
             mail,
             board,
             meters,
+            pose: None,
             keeper: None,
             memories,
             beat: None,
@@ -123,10 +127,23 @@ impl Lane {
             Ok(Looked { mut found, is_new }) => {
                 camera.failed_in_a_row = 0;
                 camera.saved += u64::from(!is_new);
-                self.meters.of(&camera.id).looked(&stages, is_new);
                 if let Err(error) = camera.shelves.see(&frame, &mut found) {
                     // The network has just seen it, so this is a picture of which a part is broken.
                     debug!(camera = %camera.id, error = format!("{error:#}"), "The goods could not be looked at.");
+                }
+                let meter = self.meters.of(&camera.id);
+                meter.looked(&stages, is_new);
+                // Where nothing moves nobody stands otherwise than before.
+                if let Some(eye) = self.pose.as_mut().filter(|_| is_new) {
+                    let (clock, asked) = (Stopwatch::start(), camera.pipeline.asked_for_pose());
+                    match pose::look(&mut **eye, &mut camera.turns, &frame, &asked, &mut found) {
+                        Ok(()) => meter.posed(found.clues.poses.len(), clock.elapsed()),
+                        Err(error) if !std::mem::replace(&mut camera.unposed, true) => {
+                            let error = format!("{error:#}");
+                            warn!(camera = %camera.id, error, "How people stand in a frame could not be seen.");
+                        }
+                        Err(_) => {}
+                    }
                 }
                 Some(found)
             }

@@ -23,6 +23,7 @@ use crate::capture::SourceConfig;
 use crate::config::{self, CameraConfig, Config, ModelConfig};
 use crate::ids::DeviceId;
 use crate::infer::gate::Gate;
+use crate::infer::pose::{self, PoseEye};
 use crate::infer::{self, Detector, Limits, Request};
 use crate::link::topics::{CameraState, Topics};
 use crate::link::{Link, LinkPlan, Outcome, Verb};
@@ -136,6 +137,7 @@ impl Appliance {
         let memories = Memories::new(&config.store.dir);
         let mut lane = Lane::new(detector, store, Outlet(link), Topics::new(&device), rooms, meters, memories);
         lane.keeper = keeper;
+        lane.pose = pose_eye(&config)?;
         let weekly = Weekly::new(&config.store.dir, &device, &config.device.time_zone);
         let (captures, restart) = (BTreeMap::new(), false);
         let mut appliance = Appliance { config, config_file, started, stop, lane, captures, restart, weekly };
@@ -253,6 +255,16 @@ impl Appliance {
 
 fn needs_detector(camera: &CameraConfig) -> bool {
     camera.enabled && !matches!(camera.source, SourceConfig::Recorded(_))
+}
+
+/// What says how people stand, if any zone wants to know.
+fn pose_eye(config: &Config) -> Result<Option<Box<dyn PoseEye>>> {
+    if !config.camera.values().any(|camera| needs_detector(camera) && camera.asks_for_pose()) {
+        return Ok(None);
+    }
+    let eye = pose::load(&config.model.pose).context("a zone has `pose = true`")?;
+    info!(model = eye.model(), "Model for poses loaded.");
+    Ok(Some(eye))
 }
 
 fn request(config: &Config) -> Request {

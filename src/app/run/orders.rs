@@ -7,7 +7,7 @@ use crate::ids::{CameraId, LineId, RuleId, ZoneId};
 use crate::link::{Command, Site, SiteCamera};
 use crate::sight::Trouble;
 use crate::store::Batch;
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use embedded_svc::mqtt::client::QoS;
 use std::collections::BTreeSet;
 use tracing::{info, warn};
@@ -74,6 +74,9 @@ impl Appliance {
             bail!(
                 "needs a restart, because there were only recordings and no model was loaded; nothing was taken over"
             );
+        }
+        if self.lane.pose.is_none() {
+            self.lane.pose = super::pose_eye(&new).context("nothing was taken over")?;
         }
         self.config = new;
         if let Some(keeper) = &mut self.lane.keeper {

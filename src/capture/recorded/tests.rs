@@ -155,14 +155,18 @@ proptest! {
         let item = |(score, [x1, y1, x2, y2]): (f32, [f32; 4])| Detection {
             class: Class::PERSON, score, bbox: BBox { x1, y1, x2, y2 },
         };
+        let pose = |(score, [x1, y1, x2, y2]): &(f32, [f32; 4])| Pose {
+            bbox: BBox { x1: *y2, y1: *x2, x2: *y1, y2: *x1 },
+            joints: std::array::from_fn(|i| JointSight { at: Point::new(*x1, if i > 8 { *y1 } else { *x2 }), score: *score }),
+        };
         let frames: Vec<Detections> = frames
             .into_iter()
             .map(|(at, taken, aspect, items)| Detections {
                 at: MediaTime::from_micros(at),
                 taken: WallTime::from_micros(taken),
                 aspect,
+                clues: Clues { poses: items.iter().map(pose).collect(), ..Clues::default() },
                 items: items.into_iter().map(item).collect(),
-                clues: Clues::default(),
             })
             .collect();
         let mut writer = TrackWriter::new(Vec::new(), &Header::new("c", "m", WallTime::from_micros(1_234_567))).unwrap();
@@ -171,7 +175,11 @@ proptest! {
         let mut log = TrackLog::open(file.path()).unwrap();
         let bits = |seen: &Detections| {
             let items = seen.items.iter().map(|d| (d.score.to_bits(), d.bbox.to_array().map(f32::to_bits)));
-            (seen.at, seen.taken, seen.aspect.to_bits(), items.collect::<Vec<_>>())
+            let poses = seen.clues.poses.iter().flat_map(|p| {
+                let joints = p.joints.into_iter().flat_map(|joint| [joint.at.x, joint.at.y, joint.score]);
+                p.bbox.to_array().into_iter().chain(joints).map(f32::to_bits)
+            });
+            (seen.at, seen.taken, seen.aspect.to_bits(), items.collect::<Vec<_>>(), poses.collect::<Vec<_>>())
         };
         for seen in &frames {
             prop_assert_eq!(bits(&log.next_frame().unwrap().unwrap()), bits(seen));
@@ -220,5 +228,24 @@ fn what_was_seen_of_goods_comes_back() {
     check(
         &text.replace("spirits", "#"),
         expect![[r##"tracks.jsonl:2: a shelf is called "#", expected the name of a zone"##]],
+    );
+}
+
+#[test]
+fn poses_are_read_and_one_of_sixteen_joints_is_told() {
+    let joints = |count: usize| vec!["[0.25,0.5,0.75]"; count].join(",");
+    let frame = |count: usize| {
+        let pose = format!("{{\"box\":[0.1,0.2,0.3,0.4],\"joints\":[{}]}}", joints(count));
+        format!("{{\"us\":0,\"aspect\":1.5,\"detections\":[],\"poses\":[{pose}]}}")
+    };
+    let file = file_with(format!("{HEADER}\n{}\n", frame(17)).as_bytes());
+    let seen = TrackLog::open(file.path()).unwrap().next_frame().unwrap().unwrap();
+    let [pose] = &seen.clues.poses[..] else { panic!("{seen:?}") };
+    assert_eq!(pose.joint(Joint::RightAnkle), JointSight { at: Point::new(0.25, 0.5), score: 0.75 });
+    check(
+        &format!("{HEADER}\n{}\n", frame(16)),
+        expect![[
+            r#"tracks.jsonl:2: invalid length 16, expected an array of length 17, expected a frame as in {"us":0,"aspect":1.5,"detections":[]}"#
+        ]],
     );
 }
