@@ -41,7 +41,7 @@ fn play(film: &Path, fps: f64, polygon: &str) -> Told {
     );
     let plan = config::parse(&text).unwrap().camera_plan(None).unwrap();
     let limits = infer::Limits { min_score: 0.3, nms: 0.6 };
-    let request = infer::Request { model: "nanodet-g-int8".into(), limits, most_lost: infer::MOST_LOST };
+    let request = infer::Request { model: "nanodet-g-int8".into(), limits, most_lost: infer::MOST_LOST, threads: 1 };
     let mut detector = infer::load(&request).unwrap();
     let mut film = capture::open_video(film).unwrap();
     let mut eye = Eye { shelves: Shelves::new(plan.shelves()), ..Eye::default() };

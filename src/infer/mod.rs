@@ -5,6 +5,8 @@
 //!          pure        tract, quant  pure    pure
 //! ```
 //!
+//! Where a zone asks for it, [`pose`] looks at single people again and says how they stand.
+//!
 //! Before that, a live camera's frame may pass a [`gate`] that asks whether anything has moved since the last look.
 //!
 //! A model is a manifest (`model.toml`, [`manifest`]) and the file it describes. [`registry`] knows which there are:
