@@ -132,10 +132,15 @@ mod tests {
 
     const AT_WORK: [(f32, f32); 2] = [(0.9, 0.8), (0.1, 0.5)];
 
+    /// Not all let their arms hang alike.
     fn normal() -> Norm {
-        let (mut norm, mut watch) = (Norm::default(), Watch::default());
-        for (at, pose) in visit(10.0, |_| Doll::default()) {
-            norm.learn(&watch.see(at, &pose, 1.0).unwrap());
+        let mut norm = Norm::default();
+        for off in [-0.1, -0.05, 0.0, 0.05, 0.1] {
+            let mut watch = Watch::default();
+            let doll = Doll { wrists: [(0.4 + off, off), (-0.4 - off, off)], ..Doll::default() };
+            for (at, pose) in visit(10.0, |_| doll) {
+                norm.learn(&watch.see(at, &pose, 1.0).unwrap());
+            }
         }
         norm
     }
