@@ -83,7 +83,7 @@ impl Crop {
     }
 
     /// A place in fractions of the input as fractions of the frame.
-    pub fn to_frame(&self, at: Point, side: u32) -> Point {
+    pub fn to_frame(self, at: Point, side: u32) -> Point {
         let (x, y) = (at.x * side as f32, at.y * side as f32);
         let inside = self.fit.to_picture(BBox::new(x, y, x, y));
         let (part, w, h) = (&self.part, self.part.width(), self.part.height());
