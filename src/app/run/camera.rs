@@ -46,6 +46,8 @@ pub(super) struct Watched {
     pub blindness: Blindness,
     /// Published from the start, with nought: the broker may remember another number from before a power cut.
     classes: BTreeSet<Class>,
+    /// Classes that were there lately.
+    there: BTreeSet<Class>,
     /// Frames that were processed when everything open was ended for want of more.
     ended_at: u64,
     /// What evidence is made of, where any is kept.
@@ -87,6 +89,7 @@ impl Watched {
         Watched {
             id,
             classes,
+            there: BTreeSet::new(),
             ended_at: 0,
             shelves: Shelves::new(plan.shelves()),
             pipeline: Pipeline::new(plan),
@@ -180,6 +183,14 @@ impl Watched {
     pub fn learned(&self) -> (BTreeMap<String, String>, Option<BudgetHealth>) {
         let rules = self.pipeline.statuses().into_iter().map(|(id, status)| (id.to_string(), status)).collect();
         (rules, self.pipeline.budget().map(BudgetHealth::from))
+    }
+
+    /// Whether some class is there now that was not there when this was asked last. Who waits for somebody to come need not
+    /// wait for the next beat.
+    pub fn somebody_came(&mut self) -> bool {
+        let there = self.pipeline.present().iter().filter(|(_, now)| **now > 0).map(|(class, _)| *class).collect();
+        let before = std::mem::replace(&mut self.there, there);
+        !self.there.is_subset(&before)
     }
 
     /// How many are there now, of every class that is expected or was seen lately.

@@ -169,6 +169,9 @@ impl Lane {
         let clock = Stopwatch::start();
         let events = camera.step(detections);
         self.meters.of(&camera.id).stepped(clock.elapsed());
+        if camera.somebody_came() {
+            camera.publish(&self.topics, &self.outlet);
+        }
         let batch = Batch { events, lines: camera.changed_lines(), minutes: camera.minutes(), ..Batch::default() };
         self.record(index, batch)
     }

@@ -53,7 +53,7 @@ pub enum Decoder {
     /// Watchpost itself, in this process: least memory.
     #[default]
     Program,
-    /// The program `ffmpeg`: some 30 % less processor time, some 40 MB more memory per camera.
+    /// The program `ffmpeg`: some 30 % less processor time, and 60 MB more memory, of which several share 40.
     Ffmpeg,
     /// The board's own decoder (V4L2 M2M), through `ffmpeg`. Where it gives nothing, as `program`; the camera's status says
     /// which it is.
