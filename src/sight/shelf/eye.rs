@@ -32,6 +32,8 @@ const ABSORB_S: f32 = 20.0;
 /// How fast a cell's unrest is learned: a screen or a fan moves all the time.
 const NOISE_S: f32 = 20.0;
 const NOISES: f32 = 4.0;
+/// Of the mean of several looks, which is calmer.
+const MEAN_NOISES: f32 = 2.0;
 /// Looks that a resting cell is the mean of.
 const LOOKS: f32 = 8.0;
 
@@ -65,6 +67,16 @@ struct Cell {
     stirred: bool,
     /// It is at rest and looks different.
     differs: bool,
+}
+
+/// What the light did from one look to the next.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Step {
+    None,
+    /// It was switched.
+    Light,
+    /// So much has changed that nothing is known any more.
+    All,
 }
 
 #[derive(Debug)]
@@ -128,7 +140,8 @@ impl Eye {
 
     fn judge(&mut self, grid: &Grid, looks: &[Look], people: &[BBox], dt: f32) -> Vec<Told> {
         let body: Vec<bool> = (0..grid.len()).map(|cell| is_before(people, &grid.cell_box(cell))).collect();
-        let (stirs, flash) = self.stirring(looks, &body, dt);
+        let (stirs, light) = self.stirring(looks, &body, dt);
+        let flash = light == Step::All;
         if flash {
             self.doubt_s = DOUBT_S;
             self.touches.clear();
@@ -136,11 +149,11 @@ impl Eye {
         let mut told = Vec::new();
         let cores = bodies(people, grid.aspect());
         let core: Vec<bool> = (0..grid.len()).map(|cell| is_before(&cores, &grid.cell_box(cell))).collect();
-        let hands: Vec<bool> = stirs.iter().map(|stirs| *stirs && !flash).collect();
+        let hands: Vec<bool> = stirs.iter().map(|stirs| *stirs && light == Step::None).collect();
         for touch in self.touches.look(grid, &hands, &core, dt) {
             told.push(tell(grid, ShelfChange::Touched, &touch.cells, touch.ago, touch.lasted));
         }
-        self.rest(looks, &stirs, &body, dt);
+        self.rest(looks, &stirs, &body, light, dt);
         self.compare(grid, dt);
         if self.doubt_s > 0.0 {
             self.doubt_s -= dt;
@@ -153,8 +166,8 @@ impl Eye {
         told
     }
 
-    /// Which cells have moved since the last look, and whether all of them have.
-    fn stirring(&mut self, looks: &[Look], body: &[bool], dt: f32) -> (Vec<bool>, bool) {
+    /// Which cells have moved since the last look, and whether it may have been light.
+    fn stirring(&mut self, looks: &[Look], body: &[bool], dt: f32) -> (Vec<bool>, Step) {
         let open = || self.cells.iter().zip(looks).zip(body).filter(|(_, body)| !**body);
         let step = Light::between(open().map(|((cell, look), _)| (&cell.last, look))).unwrap_or_default();
         let mut stirs = vec![false; looks.len()];
@@ -170,15 +183,21 @@ impl Eye {
                 moving += u32::from(*stirs);
             }
         }
-        (stirs, visible > 0 && moving as f32 > FLASH * visible as f32)
+        let light = match step.is_switched() {
+            _ if visible > 0 && moving as f32 > FLASH * visible as f32 => Step::All,
+            true => Step::Light,
+            false => Step::None,
+        };
+        (stirs, light)
     }
 
-    fn rest(&mut self, looks: &[Look], stirs: &[bool], body: &[bool], dt: f32) {
+    fn rest(&mut self, looks: &[Look], stirs: &[bool], body: &[bool], light: Step, dt: f32) {
         for (((cell, look), &stirs), &body) in self.cells.iter_mut().zip(looks).zip(stirs).zip(body) {
             cell.hidden_s += dt;
             if stirs || body {
                 cell.still_s = if body { -AFTER_BODY_S } else { cell.still_s.min(0.0) };
-                cell.stirred = true;
+                // What light alone has changed is no goods.
+                cell.stirred |= body || light != Step::Light;
                 cell.rest = *look;
                 continue;
             }
@@ -208,7 +227,7 @@ impl Eye {
             };
             let change = unlike_nearby(grid, |n| known[n].as_ref(), i, &cell.rest, &self.light).unwrap_or(0.0);
             let rest = cell.rest;
-            if change > (NOISES * cell.noise).max(1.0) {
+            if change > (MEAN_NOISES * cell.noise).max(1.0) {
                 cell.differs = true;
                 // Crept in without anything having moved, which is light, or has been too little for too long.
                 if !cell.stirred || cell.still_s > PATIENCE_S {

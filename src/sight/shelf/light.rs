@@ -26,7 +26,16 @@ pub(super) struct Light {
     v: f32,
 }
 
+/// Light that changes by more within one look was switched: a logarithm, and steps of 255.
+const SWITCHED: f32 = 0.08;
+const SWITCHED_COLOUR: f32 = 3.0;
+
 impl Light {
+    /// Whether this is more than exposure does on its own from one look to the next.
+    pub fn is_switched(&self) -> bool {
+        self.gain.abs() > SWITCHED || self.u.hypot(self.v) > SWITCHED_COLOUR
+    }
+
     /// From pairs of an earlier and a later look; `None` for too few to tell.
     pub fn between<'a>(pairs: impl Iterator<Item = (&'a Look, &'a Look)>) -> Option<Light> {
         let (mut gain, mut u, mut v) = (Vec::new(), Vec::new(), Vec::new());
