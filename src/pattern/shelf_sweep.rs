@@ -197,7 +197,9 @@ pub(super) fn percent(share: f32) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::pattern::story::check;
+    use crate::ids::RuleId;
+    use crate::pattern::story::{check, plan, rule};
+    use crate::problems::Problems;
     use expect_test::expect;
 
     const RULE: &str = "kind=shelf_sweep zone=shelf min_share=0.2 within_s=10";
@@ -252,5 +254,18 @@ mod tests {
             "0s person 0.3,0.9 | 50s 0.3,0.9 | 60s 0.9,0.9\ngoods 55s gone 40/100 0.3,0.5 50s",
             expect![],
         );
+    }
+
+    #[test]
+    fn the_zone_must_be_watched_for_goods() {
+        let mut plan = plan();
+        plan.rules.insert(RuleId::new("r"), rule("kind=shelf_sweep zone=shelf min_share=1.5"));
+        plan.zones.values_mut().for_each(|zone| zone.watch_goods = false);
+        let mut problems = Problems::default();
+        plan.check("camera.c", &mut problems);
+        let told: Vec<String> = problems.into_sorted().iter().map(ToString::to_string).collect();
+        let watched = "is not watched for goods, expected `watch_goods = true` in its zone \"shelf\"";
+        let share = "camera.c.rule.r.min_share: is 1.5, expected a part of the zone from 0 to 1";
+        assert_eq!(told, [share.to_string(), format!("camera.c.rule.r.zone: {watched}")]);
     }
 }
