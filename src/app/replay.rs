@@ -258,6 +258,21 @@ mod tests {
         log.finish().unwrap();
     }
 
+    fn args(input: &Path) -> Args {
+        Args {
+            input: input.into(),
+            config: PathBuf::new(),
+            camera: None,
+            start: None,
+            tracks_out: None,
+            memory: None,
+            memory_out: None,
+            model: None,
+            min_score: None,
+            nms: None,
+        }
+    }
+
     fn replayed(input: &Path, tracks_out: Option<&Path>, start: Option<&str>) -> String {
         let mut plan = plan();
         for (name, words) in
@@ -265,18 +280,7 @@ mod tests {
         {
             plan.rules.insert(RuleId::new(name), rule(words));
         }
-        let args = Args {
-            input: input.into(),
-            config: PathBuf::new(),
-            camera: None,
-            start: None,
-            tracks_out: tracks_out.map(Path::to_path_buf),
-            memory: None,
-            memory_out: None,
-            model: None,
-            min_score: None,
-            nms: None,
-        };
+        let args = Args { tracks_out: tracks_out.map(Path::to_path_buf), ..args(input) };
         let mut out = Events { out: Vec::new(), seq: 0 };
         replay_log(&args, plan, start.map(|text| start_time(text).unwrap()), &mut out).unwrap();
         String::from_utf8(out.out).unwrap()
@@ -293,6 +297,27 @@ mod tests {
         assert_eq!(events, replayed(&log, None, None));
         assert_eq!(events, replayed(&copy, None, None));
         assert_eq!(std::fs::read(&log).unwrap(), std::fs::read(&copy).unwrap());
+    }
+
+    #[test]
+    fn what_was_learned_goes_from_one_replay_to_the_next() {
+        let folder = tempfile::tempdir().unwrap();
+        let (log, memory) = (folder.path().join("a.jsonl"), folder.path().join("a.memory"));
+        write_log(&log);
+        let replay = |from: Option<&Path>| {
+            let mut plan = plan();
+            plan.rules.insert(RuleId::new("odd"), rule("kind=unusual learn_days=1"));
+            let args = Args { memory: from.map(Path::to_path_buf), memory_out: Some(memory.clone()), ..args(&log) };
+            let mut out = Events { out: Vec::new(), seq: 0 };
+            replay_log(&args, plan, None, &mut out).map(|()| std::fs::read(&memory).unwrap())
+        };
+        let once = replay(None).unwrap();
+        assert_eq!(once, replay(None).unwrap(), "the same recording, the same memory");
+        let twice = replay(Some(&memory)).unwrap();
+        assert_ne!(once, twice, "and it goes on from there");
+        std::fs::write(&memory, &twice[..twice.len() - 1]).unwrap();
+        let error = format!("{:#}", replay(Some(&memory)).unwrap_err());
+        assert!(error.contains("a.memory is no memory that --memory-out or run has written"), "{error}");
     }
 
     #[test]

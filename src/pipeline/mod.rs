@@ -303,9 +303,9 @@ impl Pipeline {
         for (id, rule) in &mut self.rules {
             let told = rule.end(&view, facts, &mut judge(&mut self.budget, id, now.taken));
             events.extend(told.into_iter().map(|told| self.issuer.event(id, rule.kind, told, self.clock_trusted)));
-            rule.forget(&self.plan.zones, &self.plan.lines);
         }
         self.alarm(&events);
+        self.rules.values_mut().for_each(|rule| rule.forget(&self.plan.zones, &self.plan.lines));
         events
     }
 

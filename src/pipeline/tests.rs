@@ -31,9 +31,11 @@ fn busy_plan() -> CameraPlan {
         ("crowd", "kind=crowding at_least=2 for_s=0.5"),
         ("busy", "kind=occupancy zone=shelf more_than=0 for_s=0"),
         ("empty", "kind=occupancy fewer_than=1 for_s=0.3"),
+        ("odd", "kind=unusual learn_days=1 rarer_than=0.1"),
     ] {
         plan.rules.insert(RuleId::new(name), rule(words));
     }
+    plan.budget = Some(BudgetConfig { alerts_per_day: 20.0 });
     plan
 }
 

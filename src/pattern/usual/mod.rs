@@ -153,9 +153,7 @@ struct Now {
 impl Pattern for Unusual {
     fn step(&mut self, view: &View<'_>, facts: &[Fact]) -> Vec<Finding> {
         self.told_of = Some(view.clock_trusted);
-        for (_, walk) in std::mem::take(&mut self.over) {
-            self.learn(&walk);
-        }
+        self.learn_those_over();
         if self.model.away || !view.clock_trusted {
             self.walks.clear();
             self.now = None;
@@ -250,6 +248,7 @@ impl Pattern for Unusual {
     }
 
     fn pause(&mut self) -> bool {
+        self.learn_those_over();
         self.walks.clear();
         self.now = None;
         true
@@ -325,13 +324,15 @@ impl Unusual {
         finding
     }
 
-    fn learn(&mut self, walk: &Walk) {
-        if walk.seen - walk.born < SHORTEST || walk.looks < FEWEST_LOOKS {
-            return;
-        }
-        self.model.count_surprise(walk.most.bits);
-        if !walk.alarmed {
-            self.model.learn(&walk.deeds);
+    fn learn_those_over(&mut self) {
+        for (_, walk) in std::mem::take(&mut self.over) {
+            if walk.seen - walk.born < SHORTEST || walk.looks < FEWEST_LOOKS {
+                continue;
+            }
+            self.model.count_surprise(walk.most.bits);
+            if !walk.alarmed {
+                self.model.learn(&walk.deeds);
+            }
         }
     }
 }

@@ -91,12 +91,20 @@ struct Past {
 struct Day {
     day: i64,
     hour: Hour,
-    /// 0..1 of that hour.
-    part: f64,
+    /// The newest frame.
+    now: WallTime,
     /// False where the clock was not: nothing is concluded about hours then.
     trusted: bool,
     alerts: u32,
     candidates: u32,
+}
+
+impl Day {
+    /// How much of the hour has passed, 0..1. Where hours begin at odd minutes it is off by those.
+    fn part(&self) -> f64 {
+        const HOUR: i64 = 3_600_000_000;
+        self.now.micros().rem_euclid(HOUR) as f64 / HOUR as f64
+    }
 }
 
 impl Budget {
@@ -115,19 +123,18 @@ impl Budget {
 
     /// Told of every frame.
     pub fn advance(&mut self, now: WallTime, zone: &TimeZone, clock_trusted: bool) {
-        const HOUR: i64 = 3_600_000_000;
-        let part = now.micros().rem_euclid(HOUR) as f64 / HOUR as f64;
-        // Zones whose hours begin at odd minutes are off by those: asking the calendar each frame would cost more.
-        if let Some(today) = self.today.as_mut().filter(|today| part >= today.part && part - today.part < 0.1) {
-            today.part = part;
+        // The calendar is asked once a minute.
+        let minute = |at: WallTime| at.micros().div_euclid(60_000_000);
+        if let Some(today) = self.today.as_mut().filter(|today| minute(today.now) == minute(now)) {
+            today.now = now;
             today.trusted &= clock_trusted;
             return;
         }
         let (hour, day) = Hour::and_day(now, zone);
-        let new = Day { day, hour, part, trusted: clock_trusted, alerts: 0, candidates: 0 };
+        let new = Day { day, hour, now, trusted: clock_trusted, alerts: 0, candidates: 0 };
         match &mut self.today {
             Some(today) if today.day == day => {
-                (today.hour, today.part) = (hour, part);
+                (today.hour, today.now) = (hour, now);
                 today.trusted &= clock_trusted;
             }
             Some(_) => {
@@ -190,7 +197,7 @@ impl Budget {
 
     /// Which share of the rule's warnings may pass for the rest of the day, 0..1.
     fn share(&self, rule: &RuleId, today: &Day, left: f64) -> f64 {
-        let expected = |past: &Past| past.forecast.rest_of_day(today.hour, today.part, &past.today);
+        let expected = |past: &Past| past.forecast.rest_of_day(today.hour, today.part(), &past.today);
         let mut all: Vec<f64> = self.rules.values().map(expected).collect();
         let Some(ours) = self.rules.get(rule).map(expected).filter(|ours| *ours > 0.0) else { return 1.0 };
         // Each rule gets `level` alerts, or as many warnings as it has: the smallest are served first.
@@ -246,7 +253,7 @@ impl Budget {
         if let Some(today) = &self.today {
             out.signed(today.day);
             out.number(today.hour.of_week() as u64);
-            out.float(today.part);
+            out.signed(today.now.micros());
             for number in [u64::from(today.trusted), today.alerts.into(), today.candidates.into()] {
                 out.number(number);
             }
@@ -276,7 +283,7 @@ impl Budget {
                 new.today = Some(Day {
                     day: reader.signed()?,
                     hour: Hour::at(small(&mut reader)? as usize),
-                    part: reader.float()?,
+                    now: WallTime::from_micros(reader.signed()?),
                     trusted: reader.number()? == 1,
                     alerts: small(&mut reader)?,
                     candidates: small(&mut reader)?,
