@@ -5,6 +5,7 @@ use super::{Appliance, Outcome, Verb};
 use crate::config::{self, CameraChange, Change, Config};
 use crate::ids::{CameraId, LineId, RuleId, ZoneId};
 use crate::link::{Command, Site, SiteCamera};
+use crate::report::past::FREQUENT;
 use crate::sight::Trouble;
 use crate::store::Batch;
 use anyhow::{Context, Result, bail};
@@ -134,6 +135,7 @@ impl Appliance {
     fn describe(&self, name: &str) -> Result<SiteCamera> {
         let plan = self.config.camera_plan(Some(name))?;
         let mut kinds: BTreeSet<&str> = plan.rules.values().map(|rule| rule.kind()).collect();
+        kinds.insert(FREQUENT);
         if self.config.camera.get(name).is_some_and(|camera| camera.sight(name).is_some()) {
             kinds.extend(Trouble::ALL.map(Trouble::kind));
         }
