@@ -3,7 +3,8 @@
 //! Clues travel with the [`Detections`](crate::detection::Detections) of their frame, so that what is recorded holds
 //! them and can be played again. A frame without clues is the rule.
 
-use crate::geometry::{BBox, Point};
+use crate::detection::settled_score;
+use crate::geometry::{BBox, Point, from_grid, to_grid};
 use crate::ids::ZoneId;
 use crate::time::Span;
 
@@ -13,6 +14,23 @@ pub struct Clues {
     pub poses: Vec<Pose>,
     /// What has become certain of the goods in zones that are watched for them.
     pub shelves: Vec<ShelfSight>,
+}
+
+impl Clues {
+    /// As they are recorded: places in steps of [`crate::geometry::GRID`], scores as [`settled_score`] has them.
+    pub fn settled(&self) -> Clues {
+        // Whoever adds a kind of clue adds it to `tape` as well, or a recording would lack it.
+        let Clues { poses, shelves } = self;
+        Clues {
+            poses: poses.iter().map(Pose::settled).collect(),
+            shelves: shelves.iter().map(ShelfSight::settled).collect(),
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        let Clues { poses, shelves } = self;
+        poses.is_empty() && shelves.is_empty()
+    }
 }
 
 /// How one person stands.
@@ -58,7 +76,29 @@ impl Joint {
     pub const COUNT: usize = 17;
 }
 
+fn on_grid(v: f32) -> f32 {
+    from_grid(to_grid(v))
+}
+
+fn box_on_grid(BBox { x1, y1, x2, y2 }: BBox) -> BBox {
+    BBox::new(on_grid(x1), on_grid(y1), on_grid(x2), on_grid(y2))
+}
+
+impl ShelfSight {
+    fn settled(&self) -> ShelfSight {
+        ShelfSight { bbox: box_on_grid(self.bbox), ..self.clone() }
+    }
+}
+
 impl Pose {
+    fn settled(&self) -> Pose {
+        let joint = |joint: JointSight| JointSight {
+            at: Point::new(on_grid(joint.at.x), on_grid(joint.at.y)),
+            score: settled_score(joint.score),
+        };
+        Pose { bbox: box_on_grid(self.bbox), joints: self.joints.map(joint) }
+    }
+
     pub fn joint(&self, joint: Joint) -> JointSight {
         self.joints[joint as usize]
     }

@@ -51,6 +51,14 @@ impl serde::Serialize for Class {
     }
 }
 
+/// Steps between not sure at all and certain.
+pub const SCORE_STEPS: f32 = 64.0;
+
+/// The nearest step of [`SCORE_STEPS`], as it is recorded; of no number, 0.
+pub fn settled_score(score: f32) -> f32 {
+    (score * SCORE_STEPS).round().clamp(0.0, SCORE_STEPS).max(0.0) / SCORE_STEPS
+}
+
 /// One thing found in one frame.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Detection {

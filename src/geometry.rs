@@ -70,6 +70,22 @@ impl BBox {
     }
 }
 
+/// Steps in one width or height of the frame: a fifth of what a network of 416 pixels resolves. What is followed is known no
+/// finer than this, so that what is recorded is exactly what the rules have looked at.
+pub const GRID: f32 = 2048.0;
+/// So many steps beyond the frame there is nothing.
+const GRID_END: f32 = 1_048_576.0;
+
+/// The nearest step of [`GRID`]; of no number, 0.
+pub fn to_grid(fraction: f32) -> i32 {
+    (fraction * GRID).round().clamp(-GRID_END, GRID_END) as i32
+}
+
+/// Exactly: [`GRID`] is a power of two.
+pub fn from_grid(step: i32) -> f32 {
+    step as f32 / GRID
+}
+
 /// Which side of the directed line `a` to `b` the point lies on, as seen on the screen (y down):
 /// negative is the left hand, positive the right hand of somebody who walks from `a` to `b`, in
 /// fractions squared. This is the cross product `(b-a) x (p-a)`.

@@ -112,7 +112,7 @@ impl Story {
                 let moment = Moment { at, taken: start + (at - MediaTime::ZERO), aspect: 1.0 };
                 let now = self.goods.iter().filter(|(told, _)| *told == at);
                 let clues = Clues { shelves: now.map(|(_, sight)| sight.clone()).collect(), ..Clues::default() };
-                events.extend(pipeline.observe_with(moment, &tracks, &clues).into_iter().map(|event| (at, event)));
+                events.extend(pipeline.see(moment, &tracks, &clues).into_iter().map(|event| (at, event)));
             }
             at = at + FRAME;
         }

@@ -47,11 +47,13 @@ impl Issuer {
         self.issued.clear();
     }
 
-    pub fn opening(&self) -> u64 {
-        self.opening
-    }
     pub fn resume(&mut self, opening: u64) {
         self.opening = opening;
+        self.issued.clear();
+    }
+
+    pub fn opening(&self) -> u64 {
+        self.opening
     }
 
     pub fn event(&mut self, id: &RuleId, kind: &'static str, told: Told, clock_trusted: bool) -> Event {

@@ -28,7 +28,7 @@ use crate::pattern::{Moved, View};
 use crate::scene::{self, Scene};
 use crate::sight::{Change, Trouble};
 use crate::time::{MediaTime, Span, WallTime};
-use crate::track::{Track, Tracker};
+use crate::track::{Track, Tracker, settle};
 use budget::Budget;
 use issue::Issuer;
 use rule::{Rule, Told};
@@ -59,6 +59,7 @@ pub struct Pipeline {
     tracks: Vec<Track>,
     /// Of those that were looked at in the newest frame.
     poses: BTreeMap<TrackId, Pose>,
+    clues: Clues,
     scene: Scene,
     rules: BTreeMap<RuleId, Rule>,
     issuer: Issuer,
@@ -79,6 +80,7 @@ impl Pipeline {
             tracker: Tracker::new(plan.tracker.clone()),
             tracks: Vec::new(),
             poses: BTreeMap::new(),
+            clues: Clues::default(),
             scene: Scene::new(&plan.zones, &plan.lines),
             rules,
             issuer: Issuer::new(&plan),
@@ -92,30 +94,32 @@ impl Pipeline {
 
     /// What one frame brings. A frame that is not later than the one before brings nothing, unless it is so much
     /// earlier that film time has started over, which is as good as [`Pipeline::finish`] before it.
+    ///
+    /// Rules look at what can be recorded, no finer ([`settle`], [`Clues::settled`]): what [`Pipeline::tracks`] and
+    /// [`Pipeline::clues`] are afterwards, given to [`Pipeline::see`], gives the same events.
     pub fn step(&mut self, detections: &Detections) -> Vec<Event> {
         let moment = Moment { at: detections.at, taken: detections.taken, aspect: detections.aspect };
         let Some(mut events) = self.advance(moment) else { return Vec::new() };
         let detections = sound(detections);
-        let tracks = self.tracker.update(&detections);
-        self.tracks.clear();
-        self.tracks.extend_from_slice(tracks);
-        self.poses = scene::pose::tied(&detections.clues.poses, &self.tracks);
-        events.extend(self.look(&detections.clues));
+        let tracks = self.tracker.update(&detections).to_vec();
+        self.tracks = settle(tracks, &self.tracks);
+        self.clues = detections.clues.settled();
+        events.extend(self.look());
         events
     }
 
-    /// As [`Pipeline::step`], with the tracks of the frame given.
+    /// As [`Pipeline::step`], with the tracks of the frame given, and no clues.
     pub fn observe(&mut self, moment: Moment, tracks: &[Track]) -> Vec<Event> {
-        self.observe_with(moment, tracks, &Clues::default())
+        self.see(moment, tracks, &Clues::default())
     }
 
-    /// As [`Pipeline::observe`], with what else was seen.
-    pub fn observe_with(&mut self, moment: Moment, tracks: &[Track], clues: &Clues) -> Vec<Event> {
+    /// As [`Pipeline::step`], with everything that was seen in the frame given as it was recorded.
+    pub fn see(&mut self, moment: Moment, tracks: &[Track], clues: &Clues) -> Vec<Event> {
         let Some(mut events) = self.advance(moment) else { return Vec::new() };
         self.tracks.clear();
         self.tracks.extend_from_slice(tracks);
-        self.poses = scene::pose::tied(&clues.poses, &self.tracks);
-        events.extend(self.look(clues));
+        self.clues.clone_from(clues);
+        events.extend(self.look());
         events
     }
 
@@ -127,6 +131,7 @@ impl Pipeline {
         self.tracker = Tracker::new(self.plan.tracker.clone());
         self.tracks.clear();
         self.poses.clear();
+        self.clues = Clues::default();
         self.before = self.now.take().map(|now| now.at).or(self.before);
         self.issuer.next_opening();
         events
@@ -223,6 +228,18 @@ impl Pipeline {
         self.clock_trusted = trusted;
     }
 
+    /// Goes on where another pipeline of this camera was, which had seen the source opened so often before and had the
+    /// clock's word for this: part of every id.
+    pub fn resume(&mut self, opening: u64, clock_trusted: bool) {
+        self.issuer.resume(opening);
+        self.clock_trusted = clock_trusted;
+    }
+
+    /// How often the source was opened before this time.
+    pub fn opening(&self) -> u64 {
+        self.issuer.opening()
+    }
+
     pub fn plan(&self) -> &CameraPlan {
         &self.plan
     }
@@ -237,6 +254,11 @@ impl Pipeline {
     /// The people of the newest frame of whom a zone wants to know how they stand.
     pub fn asked_for_pose(&self) -> Vec<Track> {
         self.tracks.iter().filter(|track| self.scene.asks_for_pose(track)).cloned().collect()
+    }
+
+    /// What else was seen in the newest frame.
+    pub fn clues(&self) -> &Clues {
+        &self.clues
     }
     /// Every line of the plan, since the beginning.
     pub fn lines(&self) -> &BTreeMap<LineId, LineTotals> {
@@ -278,10 +300,11 @@ impl Pipeline {
         Some(events)
     }
 
-    fn look(&mut self, clues: &Clues) -> Vec<Event> {
+    fn look(&mut self) -> Vec<Event> {
         let Some(now) = self.now else { return Vec::new() };
+        self.poses = scene::pose::tied(&self.clues.poses, &self.tracks);
         let mut facts = self.scene.observe(now.at, now.aspect, &self.tracks);
-        facts.extend(self.scene.observe_goods(now.at, &clues.shelves));
+        facts.extend(self.scene.observe_goods(now.at, &self.clues.shelves));
         let view = view(now, self.clock_trusted, &self.plan, &self.scene);
         if let Some(budget) = &mut self.budget {
             budget.advance(now.taken, &self.plan.time_zone, self.clock_trusted);

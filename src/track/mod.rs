@@ -33,12 +33,14 @@ mod assign;
 mod bytetrack;
 mod camera;
 mod config;
+mod grid;
 mod kalman;
 pub mod mot;
 mod target;
 
 pub use bytetrack::Tracker;
 pub use config::TrackConfig;
+pub use grid::settle;
 
 use crate::detection::Class;
 use crate::geometry::BBox;
