@@ -30,7 +30,7 @@
 //! | 3rd | [`app`] | one file per verb |
 //! | 2nd | [`config`], [`link`], [`report`] | the file, the way to the broker, JSON, CSV and sheets |
 //! | 1st | [`capture`], [`infer`], [`evidence`], [`store`], [`platform`], [`mailbox`], [`stop`], [`backoff`] | everything that does I/O |
-//! | ground | [`pipeline`], [`pattern`], [`scene`], [`sight`], [`statistics`], [`track`] | pure |
+//! | ground | [`tape`], [`pipeline`], [`pattern`], [`scene`], [`sight`], [`statistics`], [`track`] | pure |
 //! | cellar | [`time`], [`geometry`], [`frame`], [`detection`], [`clue`], [`fact`], [`event`], [`ids`], [`memory`], [`problems`] | the nouns |
 //!
 //! # Invariants, many of them about what is absent
@@ -78,5 +78,6 @@ pub mod sight;
 pub mod statistics;
 pub mod stop;
 pub mod store;
+pub mod tape;
 pub mod time;
 pub mod track;

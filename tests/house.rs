@@ -35,6 +35,7 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
     ("statistics", GROUND, &[]),
     ("pattern", GROUND, &["track", "scene", "statistics"]),
     ("pipeline", GROUND, &["track", "scene", "pattern", "sight", "statistics"]),
+    ("tape", GROUND, &["track", "sight", "pipeline"]),
     ("backoff", FIRST, &["stop"]),
     ("mailbox", FIRST, &["stop"]),
     ("stop", FIRST, &[]),

@@ -74,6 +74,9 @@ fn summary(config: &Config) -> String {
     for i in 1..config.model.threads {
         text.push_str(&format!("  rows-{i:<19} shares the rows of an int8 network's layers with the lane\n"));
     }
+    if config.store.keep_tracks_days > 0 && config.store.keep_tracks_mb > 0 {
+        text.push_str("  tracks                   writes the track log\n");
+    }
     if config.mqtt.is_some() {
         text.push_str("  link                     delivers the outbox, keeps retained topics\n");
         text.push_str("  mqtt                     waits for the broker\n");

@@ -24,10 +24,12 @@ use crate::scene::line::LineConfig;
 use crate::scene::zone::ZoneConfig;
 use crate::sight::{Sight, TamperConfig};
 use crate::store::StoreConfig;
+use crate::tape::Setting;
 use crate::track::TrackConfig;
 use anyhow::{Context, Result};
 use schemars::JsonSchema;
 use serde::Deserialize;
+use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -254,6 +256,20 @@ impl Config {
         match name {
             Some(name) => self.camera.get_key_value(name),
             None => self.camera.iter().next().filter(|_| self.camera.len() == 1),
+        }
+    }
+
+    /// What a recording of this camera's tracks was made with, as digests.
+    pub fn setting(&self, name: &str) -> Setting {
+        let Some(camera) = self.camera.get(name) else { return Setting::default() };
+        let plan = self.plan_of(name, camera);
+        let digest = |text: String| {
+            let sum = Sha256::digest(text.as_bytes());
+            u32::from_le_bytes([sum[0], sum[1], sum[2], sum[3]])
+        };
+        Setting {
+            rules: digest(format!("{:?}", (&plan.zones, &plan.lines, &plan.rules, &self.device.time_zone))),
+            eyes: digest(format!("{:?}", (camera.view(), &self.model, &self.tracker))),
         }
     }
 

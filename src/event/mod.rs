@@ -12,7 +12,7 @@ use crate::time::WallTime;
 use sha2::{Digest, Sha256};
 use std::fmt;
 
-pub use wire::{Envelope, EventHead, SCHEMA, from_json, to_json};
+pub use wire::{Envelope, EventHead, EventTold, SCHEMA, TrackTold, from_json, to_json, told_from_json};
 
 /// 26 characters of Crockford base 32 like a ULID: 48 bits of milliseconds, then 80 bits that are not random
 /// but the digest of what happened, so that the same recording and configuration give the same id and a

@@ -117,3 +117,25 @@ pub struct EventHead {
 pub fn from_json(payload: &str) -> Result<EventHead, serde_json::Error> {
     serde_json::from_str(payload)
 }
+
+/// What a person would be told of an event that was recorded.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct EventTold {
+    pub id: String,
+    pub camera: String,
+    pub kind: String,
+    pub rule: String,
+    pub phase: Phase,
+    pub at: WallTime,
+    pub tracks: Vec<TrackTold>,
+    pub explain: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct TrackTold {
+    pub id: u64,
+}
+
+pub fn told_from_json(payload: &str) -> Result<EventTold, serde_json::Error> {
+    serde_json::from_str(payload)
+}

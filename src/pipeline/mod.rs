@@ -214,15 +214,6 @@ impl Pipeline {
         events
     }
 
-    /// How many times the source was opened before: ids depend on it.
-    pub fn opening(&self) -> u64 {
-        self.issuer.opening()
-    }
-    /// Goes on where another run of this pipeline was, so that what it finds gets the ids it had there.
-    pub fn resume(&mut self, opening: u64) {
-        self.issuer.resume(opening);
-    }
-
     /// Whether the board knows what time it is; true unless told otherwise.
     pub fn set_clock_trusted(&mut self, trusted: bool) {
         self.clock_trusted = trusted;

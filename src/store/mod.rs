@@ -1,5 +1,5 @@
-//! What the appliance remembers: events, counts per minute, totals of lines. SQLite in one file of the state
-//! folder, in WAL mode. What [`Store::record`] returned is on the disk and survives a power cut.
+//! What the appliance remembers: events, counts per minute, totals of lines, and in files of its own the track log
+//! ([`TrackStore`]). SQLite in one file of the state folder, in WAL mode. What [`Store::record`] returned is on the disk and survives a power cut.
 //!
 //! There is no table for the outbox. Every event goes to the broker in order of `seq`, so the outbox is simply
 //! the events after a cursor (`delivered`), and [`Outbox`], which has its own connection for the thread of the
@@ -18,9 +18,11 @@ mod config;
 mod history;
 mod memories;
 mod outbox;
+mod past;
 mod schema;
 mod tally;
 mod tidy;
+mod tracks;
 
 #[cfg(test)]
 mod tests;
@@ -38,7 +40,9 @@ pub use config::StoreConfig;
 pub use history::{History, Past};
 pub use memories::Memories;
 pub use outbox::{Backlog, Outbox, Positions, Queued, Session};
+pub use past::EventLog;
 pub use tally::{LineTotal, MinuteBlind, MinuteCount};
+pub use tracks::{Piece, Tapes, TrackStore};
 
 /// How many events wait in memory while the disk refuses them. Then the oldest are lost, counted and said.
 pub const HELD_MAX: usize = 1000;

@@ -43,6 +43,9 @@ const STEPS: &[&str] = &[
 ",
 ];
 
+/// Of the newest schema.
+pub const VERSION: i64 = STEPS.len() as i64;
+
 /// How hard a commit is pressed onto the disk.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Sync {

@@ -2,7 +2,10 @@
 
 use super::blind::Blindness;
 use super::outlet::Outlet;
+use super::rhythm::{Looks, Rhythm};
+use super::taped::Taped;
 use crate::capture::ViewConfig;
+use crate::clue::Clues;
 use crate::detection::{Class, Detections};
 use crate::event::Event;
 use crate::evidence::case::Past;
@@ -17,8 +20,9 @@ use crate::memory::Memory;
 use crate::pipeline::{CameraPlan, Moment, Pipeline};
 use crate::scene::line::LineTotals;
 use crate::sight::shelf::Shelves;
-use crate::sight::{Sight, Trouble};
+use crate::sight::{Change, Sight, Trouble};
 use crate::store::{LineTotal, MinuteCount};
+use crate::tape::{Input, Setting};
 use crate::time::{MediaTime, WallTime};
 use anyhow::Result;
 use embedded_svc::mqtt::client::QoS;
@@ -31,6 +35,10 @@ pub(super) struct Watched {
     pub id: CameraId,
     pub pipeline: Pipeline,
     pub view: ViewConfig,
+    rhythm: Rhythm,
+    /// `None` where tracks are not recorded.
+    pub taped: Option<Taped>,
+    clock_trusted: bool,
     /// `None` where nobody watches over it.
     sight: Option<Sight>,
     /// Watches the goods.
@@ -94,6 +102,9 @@ impl Watched {
             shelves: Shelves::new(plan.shelves()),
             pipeline: Pipeline::new(plan),
             view: ViewConfig::default(),
+            rhythm: Rhythm::default(),
+            taped: None,
+            clock_trusted: true,
             sight,
             noticed: Vec::new(),
             newest: None,
@@ -118,10 +129,66 @@ impl Watched {
     pub fn see(&mut self, frame: &Frame) -> Option<Trouble> {
         let sight = self.sight.as_mut()?;
         self.newest = Some((frame.at, frame.taken));
-        for change in sight.see(frame) {
-            self.noticed.extend(self.pipeline.notice(&change, frame.at, frame.taken));
+        let changes = sight.see(frame);
+        let trouble = sight.trouble();
+        for change in changes {
+            let events = self.notice(change, frame.at, frame.taken);
+            self.noticed.extend(events);
         }
-        sight.trouble()
+        trouble
+    }
+
+    fn notice(&mut self, change: Change, at: MediaTime, taken: WallTime) -> Vec<Event> {
+        let mut events = self.make_up();
+        events.extend(self.pipeline.notice(&change, at, taken));
+        self.tape(&Input::Notice { change, at, taken });
+        events
+    }
+
+    fn tape(&mut self, input: &Input) {
+        if let Some(taped) = &mut self.taped {
+            taped.other(input, &self.pipeline);
+        }
+    }
+
+    /// What the rules are told must be on the tape.
+    fn look(&mut self, moment: Moment, detections: &Detections) -> Vec<Event> {
+        let seen = Detections { at: moment.at, taken: moment.taken, ..detections.clone() };
+        let events = self.pipeline.step(&seen);
+        if let Some(taped) = &mut self.taped {
+            taped.frame(moment, &self.pipeline);
+        }
+        if let Some(past) = &mut self.past {
+            past.saw(self.pipeline.opening(), moment, self.pipeline.tracks(), self.pipeline.clues());
+        }
+        events
+    }
+
+    fn look_at_nobody(&mut self, moment: Moment) -> Vec<Event> {
+        let Moment { at, taken, aspect } = moment;
+        self.look(moment, &Detections { at, taken, aspect, items: Vec::new(), clues: Clues::default() })
+    }
+
+    fn make_up(&mut self) -> Vec<Event> {
+        self.rhythm.make_up().map_or_else(Vec::new, |moment| self.look_at_nobody(moment))
+    }
+
+    /// Whether the board knows what time it is.
+    pub fn set_clock_trusted(&mut self, trusted: bool) {
+        if std::mem::replace(&mut self.clock_trusted, trusted) != trusted {
+            self.pipeline.set_clock_trusted(trusted);
+            self.tape(&Input::Clock { trusted });
+        }
+    }
+
+    fn finish_pipeline(&mut self) -> Vec<Event> {
+        let mut events = self.make_up();
+        events.extend(self.pipeline.finish());
+        self.tape(&Input::Finish);
+        if let Some(taped) = &mut self.taped {
+            taped.flush();
+        }
+        events
     }
 
     /// Takes the events that [`Watched::see`] has left.
@@ -133,30 +200,23 @@ impl Watched {
     pub fn finish(&mut self) -> Vec<Event> {
         let mut events = self.noticed();
         if let Some((sight, (at, taken))) = self.sight.as_mut().zip(self.newest) {
-            let changes = sight.finish();
-            events.extend(changes.iter().flat_map(|change| self.pipeline.notice(change, at, taken)));
+            for change in sight.finish() {
+                events.extend(self.notice(change, at, taken));
+            }
         }
-        events.extend(self.pipeline.finish());
+        events.extend(self.finish_pipeline());
         events
     }
 
     pub fn step(&mut self, detections: &Detections) -> Vec<Event> {
         self.processed += 1;
         let mut events = self.noticed();
-        events.extend(self.pipeline.step(detections));
-        self.remember(detections);
+        let is_empty = detections.items.is_empty() && detections.clues.is_empty() && self.pipeline.tracks().is_empty();
+        let Looks { nobody, frame } = self.rhythm.look(detections.at, detections.taken, detections.aspect, is_empty);
+        events.extend(nobody.map_or_else(Vec::new, |moment| self.look_at_nobody(moment)));
+        events.extend(frame.map_or_else(Vec::new, |moment| self.look(moment, detections)));
         self.minute.add(detections.taken, self.pipeline.present());
         events
-    }
-
-    /// What the rules saw, for evidence.
-    fn remember(&mut self, seen: &Detections) {
-        let Some(past) = &mut self.past else { return };
-        past.saw(
-            self.pipeline.opening(),
-            Moment { at: seen.at, taken: seen.taken, aspect: seen.aspect },
-            self.pipeline.tracks(),
-        );
     }
 
     /// Keeps a small picture while somebody is there.
@@ -209,7 +269,7 @@ impl Watched {
         // What was found before must not be taken to be there still.
         self.gate = self.gate.take().map(|_| Gate::default());
         self.shelves.pause();
-        self.pipeline.finish()
+        self.finish_pipeline()
     }
 
     /// The totals that have changed since they were last asked for.
@@ -244,7 +304,8 @@ impl Watched {
     }
 
     /// Other lines, zones and rules from the next frame on. Totals of lines that stay go on.
-    pub fn swap_rules(&mut self, plan: CameraPlan) -> Vec<Event> {
+    pub fn swap_rules(&mut self, plan: CameraPlan, setting: Setting) -> Vec<Event> {
+        let mut events = self.make_up();
         // A line that is drawn anew counts from nought in the pipeline, but what it counted before was counted.
         for (line, now) in self.pipeline.lines() {
             let total = self.total(line, now);
@@ -253,7 +314,10 @@ impl Watched {
             }
         }
         self.shelves.swap(plan.shelves());
-        self.pipeline.swap_rules(plan)
+        let opening = self.pipeline.opening();
+        events.extend(self.pipeline.swap_rules(plan));
+        self.tape(&Input::Swap { setting, finished: self.pipeline.opening() != opening });
+        events
     }
 
     /// Every topic at which the broker keeps something of this camera.

@@ -224,7 +224,7 @@ impl Lane {
         let (mut cameras, mut minutes) = (Vec::new(), Vec::new());
         let now = WallTime::now();
         for (index, camera) in &mut self.cameras {
-            camera.pipeline.set_clock_trusted(trusted);
+            camera.set_clock_trusted(trusted);
             camera.publish(&self.topics, &self.outlet);
             let (status, came, blind) = self.board.look(*index);
             camera.blindness.note(now, blind);

@@ -18,6 +18,8 @@ mod keeper;
 mod lane;
 mod orders;
 mod outlet;
+mod rhythm;
+mod taped;
 
 use crate::capture::SourceConfig;
 use crate::config::{self, CameraConfig, Config, ModelConfig};
@@ -30,7 +32,7 @@ use crate::link::{Link, LinkPlan, Outcome, Verb};
 use crate::mailbox::Mailboxes;
 use crate::problems::BadInput;
 use crate::stop::Stop;
-use crate::store::{Batch, Memories, Store};
+use crate::store::{Batch, Memories, Store, TrackStore};
 use crate::time::{Span, Stopwatch, WallTime};
 use anyhow::{Context, Result, bail};
 use board::Board;
@@ -46,6 +48,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use taped::Taped;
 use tracing::{info, warn};
 
 /// What the link gets at the end to deliver what is there.
@@ -86,6 +89,8 @@ struct Appliance {
     started: WallTime,
     stop: Stop,
     lane: Lane,
+    /// `None` where tracks are not recorded.
+    tracks: Option<Arc<TrackStore>>,
     /// By camera name.
     captures: BTreeMap<String, RunningCapture>,
     restart: bool,
@@ -113,6 +118,7 @@ impl Appliance {
             None
         };
         let store = Store::open(&config.store.dir, &config.store)?;
+        let tracks = TrackStore::open(&config.store.dir, &config.store)?.map(Arc::new);
         let device = DeviceId::new(&config.device.id);
         let link = match &config.mqtt {
             Some(mqtt) => Some(Link::spawn(LinkPlan {
@@ -140,7 +146,7 @@ impl Appliance {
         lane.pose = pose_eye(&config)?;
         let weekly = Weekly::new(&config.store.dir, &device, &config.device.time_zone);
         let (captures, restart) = (BTreeMap::new(), false);
-        let mut appliance = Appliance { config, config_file, started, stop, lane, captures, restart, weekly };
+        let mut appliance = Appliance { config, config_file, started, stop, lane, tracks, captures, restart, weekly };
         for name in appliance.config.camera.keys().cloned().collect::<Vec<_>>() {
             appliance.start_camera(&name)?;
         }
@@ -197,11 +203,15 @@ impl Appliance {
             self.stop_camera(&name);
         }
         let drained = self.lane.drain();
-        let Lane { store, outlet, keeper, .. } = self.lane;
+        let Lane { store, outlet, cameras, keeper, .. } = self.lane;
         if let Some(keeper) = keeper {
             keeper.finish();
         }
+        drop(cameras);
         let closed = store.close();
+        if let Some(tracks) = self.tracks.and_then(Arc::into_inner) {
+            tracks.close();
+        }
         if let Some(link) = outlet.0
             && !link.shutdown(GOODBYE)
         {
@@ -226,6 +236,10 @@ impl Appliance {
             for refused in camera.pipeline.recall(&memory) {
                 warn!(camera = name, "{refused}");
             }
+        }
+        if let Some(store) = &self.tracks {
+            let setting = self.config.setting(name);
+            camera.taped = Some(Taped::new(camera.id.clone(), setting, self.started, store.clone()));
         }
         camera.gate = config.motion_gate.unwrap_or(config.source.is_live()).then(Gate::default);
         camera.past = self.lane.keeper.as_ref().map(Keeper::past);

@@ -105,7 +105,7 @@ impl Appliance {
         let Some(index) = self.captures.get(name).map(|capture| capture.index) else { return Ok(()) };
         let Some(camera) = self.lane.cameras.get_mut(&index) else { return Ok(()) };
         let gone = camera.retained(&self.lane.topics);
-        let events = camera.swap_rules(plan);
+        let events = camera.swap_rules(plan, self.config.setting(name));
         let kept: BTreeSet<String> = camera.retained(&self.lane.topics).into_iter().collect();
         let batch = Batch { events, lines: camera.changed_lines(), ..Batch::default() };
         for topic in gone.into_iter().filter(|topic| !kept.contains(topic)) {

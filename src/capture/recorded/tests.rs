@@ -1,5 +1,7 @@
 use super::*;
-use crate::clue::Clues;
+use crate::clue::{Clues, Joint, JointSight, ShelfChange, ShelfSight};
+use crate::geometry::Point;
+use crate::ids::ZoneId;
 use expect_test::{Expect, expect};
 use proptest::prelude::*;
 

@@ -94,11 +94,10 @@ pub enum Verdict {
 /// What the rules see when they look at the sightings again: every event, in order.
 pub fn rerun(plan: CameraPlan, opening: u64, clock_trusted: bool, sightings: &[Sighting]) -> Vec<Event> {
     let mut pipeline = Pipeline::new(plan);
-    pipeline.resume(opening);
-    pipeline.set_clock_trusted(clock_trusted);
+    pipeline.resume(opening, clock_trusted);
     let mut events = Vec::new();
     for seen in sightings {
-        events.extend(pipeline.observe(seen.moment, &seen.tracks));
+        events.extend(pipeline.see(seen.moment, &seen.tracks, &seen.clues));
     }
     events
 }

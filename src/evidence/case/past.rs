@@ -4,6 +4,7 @@
 //! while somebody is there, for seconds: an empty shop costs nothing.
 
 use super::super::jpeg::jpeg;
+use crate::clue::Clues;
 use crate::frame::Picture;
 use crate::ids::TrackId;
 use crate::pipeline::Moment;
@@ -31,6 +32,8 @@ const LEAD: Span = Span::from_millis(3_000);
 pub struct Sighting {
     pub moment: Moment,
     pub tracks: Vec<Track>,
+    /// What other eyes saw.
+    pub clues: Clues,
 }
 
 /// A picture of the past.
@@ -57,14 +60,14 @@ impl Past {
     }
 
     /// Before another opening of the source lies nothing that leads to what comes: film time and track ids start over.
-    pub fn saw(&mut self, opening: u64, moment: Moment, tracks: &[Track]) {
+    pub fn saw(&mut self, opening: u64, moment: Moment, tracks: &[Track], clues: &Clues) {
         if std::mem::replace(&mut self.opening, opening) != opening {
             self.sightings.clear();
             self.tracks = 0;
             self.shots.clear();
         }
         self.tracks += tracks.len() + 1;
-        self.sightings.push_back(Sighting { moment, tracks: tracks.to_vec() });
+        self.sightings.push_back(Sighting { moment, tracks: tracks.to_vec(), clues: clues.clone() });
         while let Some(oldest) = self.sightings.front()
             && (moment.at - oldest.moment.at > TRACKS_FOR || self.tracks > TRACKS_MAX)
         {

@@ -1,4 +1,5 @@
 use super::*;
+use crate::clue::Clues;
 use crate::detection::Class;
 use crate::event::Envelope;
 use crate::geometry::BBox;
@@ -25,7 +26,11 @@ fn sightings() -> Vec<Sighting> {
             state: TrackState::Confirmed,
         };
         let tracks = if n < 8 { Vec::new() } else { vec![track] };
-        Sighting { moment: Moment { at, taken: start + (at - MediaTime::ZERO), aspect: 16.0 / 9.0 }, tracks }
+        Sighting {
+            moment: Moment { at, taken: start + (at - MediaTime::ZERO), aspect: 16.0 / 9.0 },
+            tracks,
+            clues: Clues::default(),
+        }
     };
     (0..240).map(frame).collect()
 }
@@ -149,16 +154,16 @@ fn old_files_go_first_and_the_key_is_for_its_owner() {
 fn the_past_is_bounded_and_begins_a_little_before_whom_it_is_about() {
     let mut past = Past::new(Span::from_millis(13_000));
     for seen in sightings() {
-        past.saw(1, seen.moment, &seen.tracks);
+        past.saw(1, seen.moment, &seen.tracks, &seen.clues);
     }
     let about = past.about(&[TrackId(7)]);
     assert_eq!(about.len(), 240, "born at 2 s, which is less than the lead");
     assert_eq!(past.about(&[TrackId(8)]).len(), 240, "nobody knows them, so all is given");
     let hour = MediaTime::from_secs_f64(3600.0);
     let later = Moment { at: hour, ..sightings()[0].moment };
-    past.saw(1, later, &[]);
+    past.saw(1, later, &[], &Clues::default());
     assert_eq!(past.sightings().len(), 1);
-    past.saw(2, Moment { at: MediaTime::ZERO, ..later }, &[]);
+    past.saw(2, Moment { at: MediaTime::ZERO, ..later }, &[], &Clues::default());
     assert_eq!(past.sightings().len(), 1, "another opening forgets the one before");
 }
 

@@ -6,13 +6,15 @@
 //! ```
 
 use super::past::Sighting;
+use crate::clue::wire::{Figure, Shelf};
+use crate::clue::{Clues, Pose};
 use crate::detection::Class;
 use crate::geometry::BBox;
 use crate::ids::TrackId;
 use crate::pipeline::Moment;
 use crate::time::{MediaTime, WallTime};
 use crate::track::{MAX_BOXES, Track, TrackState};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -27,6 +29,10 @@ struct Line<'a> {
     aspect: f32,
     #[serde(borrow)]
     tracks: Vec<Item<'a>>,
+    #[serde(borrow, default, skip_serializing_if = "Vec::is_empty")]
+    shelves: Vec<Shelf<'a>>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    poses: Vec<Figure>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -73,6 +79,8 @@ pub fn to_lines(sightings: &[Sighting]) -> Result<Vec<u8>> {
             taken_us: seen.moment.taken.micros(),
             aspect: seen.moment.aspect,
             tracks: seen.tracks.iter().map(item).collect(),
+            shelves: seen.clues.shelves.iter().map(Shelf::of).collect(),
+            poses: seen.clues.poses.iter().map(Figure::from).collect(),
         };
         serde_json::to_writer(&mut text, &line)?;
         text.push(b'\n');
@@ -123,7 +131,12 @@ pub fn from_lines(text: &[u8]) -> Result<Vec<Sighting>> {
                 taken: WallTime::from_micros(line.taken_us),
                 aspect: line.aspect,
             };
-            Ok(Sighting { moment, tracks: line.tracks.into_iter().map(track).collect() })
+            let shelf = |shelf: Shelf<'_>| shelf.sight().map_err(|what| anyhow!("{}:{}: {what}", super::TRACKS, n + 1));
+            let clues = Clues {
+                poses: line.poses.into_iter().map(Pose::from).collect(),
+                shelves: line.shelves.into_iter().map(shelf).collect::<Result<_>>()?,
+            };
+            Ok(Sighting { moment, tracks: line.tracks.into_iter().map(track).collect(), clues })
         })
         .collect()
 }

@@ -3,6 +3,8 @@
 //! Clues travel with the [`Detections`](crate::detection::Detections) of their frame, so that what is recorded holds
 //! them and can be played again. A frame without clues is the rule.
 
+pub mod wire;
+
 use crate::detection::settled_score;
 use crate::geometry::{BBox, Point, from_grid, to_grid};
 use crate::ids::ZoneId;
