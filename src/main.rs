@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 use std::io::IsTerminal;
 use std::process::ExitCode;
 use watchpost::app::{
-    self, bench, cameras, check, count, detect, eval, evidence, models, replay, run, track, verify, weekly,
+    self, backtest, bench, cameras, check, count, detect, eval, evidence, models, replay, run, track, verify, weekly,
 };
 
 /// Counts people and vehicles, notices what is out of the ordinary, and publishes it over MQTT.
@@ -31,6 +31,8 @@ enum Verb {
     Report(weekly::Args),
     /// The tracker alone, MOTChallenge files in and out
     Track(track::Args),
+    /// New rules against the recorded tracks: how often would they fire
+    Backtest(backtest::Args),
     /// Every problem of a configuration at once
     Check(check::Args),
     /// What is connected, in words, and what to write into the configuration to use it
@@ -59,6 +61,7 @@ fn main() -> ExitCode {
         Verb::Replay(args) => replay::run(args),
         Verb::Report(args) => weekly::run(args),
         Verb::Track(args) => track::run(args),
+        Verb::Backtest(args) => backtest::run(args),
         Verb::Check(args) => check::run(args),
         Verb::Cameras(args) => cameras::run(args),
         Verb::Models(verb) => models::run(verb),

@@ -1,5 +1,6 @@
 //! One file per verb of the command line: `Args` says what it takes, `run` does it.
 
+pub mod backtest;
 pub mod bench;
 pub mod cameras;
 pub mod check;
