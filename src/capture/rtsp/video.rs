@@ -155,15 +155,18 @@ impl Video {
         let (is_in, out) = match child.put(unit.data, stamp).and_then(|is_in| Ok((is_in, child.newest()?))) {
             Ok(done) => done,
             Err(error) => {
+                let in_vain = self.decoder == Decoder::Hardware && !child.has_given();
                 // A new one begins with the next keyframe.
-                if self.decoder == Decoder::Hardware && !child.has_given() {
+                self.child = None;
+                if in_vain {
                     tracing::warn!(
                         error = format!("{error:#}"),
                         "The board's decoder gives nothing, doing without it."
                     );
-                    self.decoder = Decoder::Program;
+                    (self.decoder, self.waits) = (Decoder::Program, true);
+                    self.lost += 1;
+                    return Ok(None);
                 }
-                self.child = None;
                 return Err(error);
             }
         };
