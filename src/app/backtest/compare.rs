@@ -6,7 +6,7 @@ use super::trial::Trial;
 use crate::config::Config;
 use crate::ids::CameraId;
 use crate::pipeline::TAMPER;
-use crate::store::Past;
+use crate::store::EventLog;
 use crate::time::{Span, WallTime};
 use anyhow::Result;
 use jiff::civil::Date;
@@ -39,7 +39,7 @@ pub struct Row {
 }
 
 impl Comparison {
-    pub fn of(config: &Config, trials: Vec<Trial>, past: Option<&Past>, since: WallTime) -> Result<Self> {
+    pub fn of(config: &Config, trials: Vec<Trial>, past: Option<&EventLog>, since: WallTime) -> Result<Self> {
         let zone = zone(&config.device.time_zone);
         let mut all = Comparison {
             since,
