@@ -105,7 +105,7 @@ pub(super) fn length(seconds: f64) -> Option<usize> {
 /// Its lower edge in seconds.
 pub(super) fn edge(bin: usize) -> f64 {
     let whole = (1u64 << (bin / 2)) as f64;
-    if bin % 2 == 0 { 4.0 * whole } else { 6.0 * whole }
+    if bin.is_multiple_of(2) { 4.0 * whole } else { 6.0 * whole }
 }
 
 pub(super) fn pace(heights_per_second: f32) -> Option<usize> {

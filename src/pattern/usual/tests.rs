@@ -17,6 +17,9 @@ use expect_test::expect;
 /// A Monday, at midnight.
 const START: &str = "2026-01-05T00:00:00Z";
 
+/// Second, x, y.
+type Way = Vec<(i64, f32, f32)>;
+
 struct Shop {
     pipeline: Pipeline,
     chance: fastrand::Rng,
@@ -24,7 +27,7 @@ struct Shop {
     now: i64,
     next: u64,
     /// Ways that are walked: where at which second, the last one is where it ends.
-    people: Vec<(u64, Vec<(i64, f32, f32)>)>,
+    people: Vec<(u64, Way)>,
     told: Vec<Event>,
 }
 

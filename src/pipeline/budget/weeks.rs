@@ -20,10 +20,10 @@ fn weeks(seed: u64, rate: impl Fn(usize) -> f64, strength: impl Fn(usize) -> f64
     let mut told = Vec::new();
     for week in 0..16 {
         let (mut alerts, mut most, mut ranks) = (0, 0, Vec::new());
-        for day in 0..7 {
+        for (day, usual) in PER_DAY.iter().enumerate() {
             // Days differ from one another more than chance alone has it: the weather.
             let weather = 0.7 + 0.6 * chance.f64();
-            let expected = PER_DAY[day] * rate(week) * weather;
+            let expected = usual * rate(week) * weather;
             let mut moments: Vec<f64> = Vec::new();
             let mut left = expected;
             // Poisson, by the gaps between.
