@@ -28,6 +28,8 @@ pub enum What {
     VisitStarted(ZoneId),
     /// `at` is the last sighting inside, and `dwell` runs from the first to the last.
     Left { zone: ZoneId, dwell: Span },
+    /// A hand took something there, put something there or felt for it: one for each time.
+    Touched(ZoneId),
     /// The foot point came from one side of the line and went away on the other.
     Crossed(LineId, Direction),
     /// The foot point has rested for a while; `at` is when that began.
