@@ -12,6 +12,7 @@ mod crowding;
 mod dwell;
 mod finding;
 mod hours;
+mod journey;
 mod line_count;
 mod loitering;
 mod occupancy;
@@ -27,11 +28,13 @@ pub use crowding::CrowdingConfig;
 pub use dwell::DwellConfig;
 pub use finding::Finding;
 pub use hours::{Hours, OpeningHours};
+pub use journey::JourneyConfig;
 pub use line_count::LineCountConfig;
 pub use loitering::LoiteringConfig;
 pub use occupancy::OccupancyConfig;
 pub use restricted_zone::RestrictedZoneConfig;
 
+use crate::detection::Class;
 use crate::event::{Place, Severity};
 use crate::fact::Fact;
 use crate::ids::{LineId, ZoneId};
@@ -66,7 +69,20 @@ trait Rule {
     fn common(&self) -> Common<'_>;
     /// What [`Common`] does not cover.
     fn check(&self, _at: &str, _problems: &mut Problems) {}
+    /// As `check`, for rules that speak of several places.
+    fn check_in(&self, _at: &str, _around: &Surroundings<'_>, _problems: &mut Problems) {}
+    /// Those it looks at where neither the rule nor its place says: people, or on a line everything.
+    fn usual_classes(&self) -> Classes {
+        match self.common().scope {
+            Scope::Line(_) => Classes::All,
+            _ => Classes::Only(vec![Class::PERSON]),
+        }
+    }
     fn start(&self, classes: Classes) -> Box<dyn Pattern>;
+    /// As `start`, for rules that speak of several places.
+    fn start_in(&self, classes: Classes, _around: &Surroundings<'_>) -> Box<dyn Pattern> {
+        self.start(classes)
+    }
 }
 
 /// The keys that every rule has.
@@ -82,6 +98,33 @@ enum Scope<'a> {
     Frame,
     Zone(&'a str),
     Line(&'a str),
+    /// Several places, which it checks itself.
+    Everywhere,
+}
+
+/// The places of a camera.
+#[derive(Clone, Copy, PartialEq)]
+pub struct Surroundings<'a> {
+    pub zones: &'a BTreeMap<ZoneId, ZoneConfig>,
+    pub lines: &'a BTreeMap<LineId, LineConfig>,
+}
+
+impl Surroundings<'static> {
+    const NONE: Self = {
+        static ZONES: BTreeMap<ZoneId, ZoneConfig> = BTreeMap::new();
+        static LINES: BTreeMap<LineId, LineConfig> = BTreeMap::new();
+        Surroundings { zones: &ZONES, lines: &LINES }
+    };
+}
+
+/// What a rule looks at, as configured: another one and it must begin anew.
+#[derive(PartialEq)]
+pub enum Watched<'a> {
+    Frame,
+    /// `None` where there is no such place.
+    Zone(Option<&'a ZoneConfig>),
+    Line(Option<&'a LineConfig>),
+    Everywhere(Surroundings<'a>),
 }
 
 /// Default severity of what is only counted.
@@ -114,6 +157,7 @@ pub enum RuleConfig {
     RestrictedZone(RestrictedZoneConfig),
     AfterHours(AfterHoursConfig),
     Crowding(CrowdingConfig),
+    Journey(JourneyConfig),
 }
 
 impl RuleConfig {
@@ -126,6 +170,7 @@ impl RuleConfig {
             RuleConfig::RestrictedZone(rule) => rule,
             RuleConfig::AfterHours(rule) => rule,
             RuleConfig::Crowding(rule) => rule,
+            RuleConfig::Journey(rule) => rule,
         }
     }
 
@@ -150,7 +195,7 @@ impl RuleConfig {
         check_seconds(common.cooldown_s, &format!("{at}.cooldown_s"), problems);
         check_classes(common.classes, at, problems);
         match common.scope {
-            Scope::Frame => {}
+            Scope::Frame | Scope::Everywhere => {}
             Scope::Zone(name) => {
                 let names = zones.keys().map(ZoneId::as_str);
                 check_reference(name, names, "zone", at, problems);
@@ -161,18 +206,19 @@ impl RuleConfig {
             }
         }
         self.rule().check(at, problems);
+        self.rule().check_in(at, &Surroundings { zones, lines }, problems);
     }
 
-    /// The zone or line it looks at, as configured.
-    pub fn place<'a>(
+    pub fn watched<'a>(
         &self,
         zones: &'a BTreeMap<ZoneId, ZoneConfig>,
         lines: &'a BTreeMap<LineId, LineConfig>,
-    ) -> (Option<&'a ZoneConfig>, Option<&'a LineConfig>) {
+    ) -> Watched<'a> {
         match self.rule().common().scope {
-            Scope::Frame => (None, None),
-            Scope::Zone(name) => (zones.get(&ZoneId::new(name)), None),
-            Scope::Line(name) => (None, lines.get(&LineId::new(name))),
+            Scope::Frame => Watched::Frame,
+            Scope::Zone(name) => Watched::Zone(zones.get(&ZoneId::new(name))),
+            Scope::Line(name) => Watched::Line(lines.get(&LineId::new(name))),
+            Scope::Everywhere => Watched::Everywhere(Surroundings { zones, lines }),
         }
     }
 
@@ -182,18 +228,17 @@ impl RuleConfig {
         zones: &BTreeMap<ZoneId, ZoneConfig>,
         lines: &BTreeMap<LineId, LineConfig>,
     ) -> Box<dyn Pattern> {
-        let common = self.rule().common();
-        let of_place = || match self.place(zones, lines) {
-            (Some(zone), _) => zone.classes.as_deref(),
-            (_, Some(line)) => line.classes.as_deref(),
-            (None, None) => None,
+        let rule = self.rule();
+        let of_place = || match self.watched(zones, lines) {
+            Watched::Zone(Some(zone)) => zone.classes.as_deref(),
+            Watched::Line(Some(line)) => line.classes.as_deref(),
+            _ => None,
         };
-        let person = ["person".to_string()];
-        let classes = match (common.classes.or_else(of_place), common.scope) {
-            (None, Scope::Frame | Scope::Zone(_)) => Classes::configured(Some(&person)),
-            (named, _) => Classes::configured(named),
+        let classes = match rule.common().classes.or_else(of_place) {
+            None => rule.usual_classes(),
+            named => Classes::configured(named),
         };
-        self.rule().start(classes)
+        rule.start_in(classes, &Surroundings { zones, lines })
     }
 }
 
@@ -219,6 +264,12 @@ fn check_seconds(seconds: f64, path: &str, problems: &mut Problems) {
     // A year is more than anybody means, and small enough for every sum of times.
     let fine = (0.0..=31_536_000.0).contains(&seconds);
     problems.expect(fine, path, format!("is {seconds:?}, expected 0 seconds to a year of them, 31536000"));
+}
+
+/// For times of a journey, which may be a day long.
+fn check_day(seconds: f64, path: &str, problems: &mut Problems) {
+    let fine = (0.0..=86_400.0).contains(&seconds);
+    problems.expect(fine, path, format!("is {seconds:?}, expected 0 to 86400 seconds, which is a day"));
 }
 
 /// Either a zone or the whole frame.

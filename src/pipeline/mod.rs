@@ -126,7 +126,8 @@ impl Pipeline {
         let mut rules = std::mem::take(&mut self.rules);
         let stays = |id: &RuleId, rule: &Rule| {
             self.plan.rules.get(id) == Some(&rule.config)
-                && rule.config.place(&old.zones, &old.lines) == rule.config.place(&self.plan.zones, &self.plan.lines)
+                && rule.config.watched(&old.zones, &old.lines)
+                    == rule.config.watched(&self.plan.zones, &self.plan.lines)
         };
         let mut kept = BTreeMap::new();
         while let Some((id, mut rule)) = rules.pop_first() {
