@@ -10,6 +10,7 @@
 mod after_hours;
 mod crowding;
 mod dwell;
+mod exit_without_checkout;
 mod finding;
 mod hours;
 mod journey;
@@ -26,6 +27,7 @@ pub(crate) mod story;
 pub use after_hours::AfterHoursConfig;
 pub use crowding::CrowdingConfig;
 pub use dwell::DwellConfig;
+pub use exit_without_checkout::ExitWithoutCheckoutConfig;
 pub use finding::Finding;
 pub use hours::{Hours, OpeningHours};
 pub use journey::JourneyConfig;
@@ -158,6 +160,7 @@ pub enum RuleConfig {
     AfterHours(AfterHoursConfig),
     Crowding(CrowdingConfig),
     Journey(JourneyConfig),
+    ExitWithoutCheckout(ExitWithoutCheckoutConfig),
 }
 
 impl RuleConfig {
@@ -171,6 +174,7 @@ impl RuleConfig {
             RuleConfig::AfterHours(rule) => rule,
             RuleConfig::Crowding(rule) => rule,
             RuleConfig::Journey(rule) => rule,
+            RuleConfig::ExitWithoutCheckout(rule) => rule,
         }
     }
 
