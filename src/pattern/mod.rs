@@ -17,6 +17,7 @@ mod journey;
 mod line_count;
 mod loitering;
 mod occupancy;
+mod repeat_approach;
 mod restricted_zone;
 mod sustained;
 mod words;
@@ -34,6 +35,7 @@ pub use journey::JourneyConfig;
 pub use line_count::LineCountConfig;
 pub use loitering::LoiteringConfig;
 pub use occupancy::OccupancyConfig;
+pub use repeat_approach::RepeatApproachConfig;
 pub use restricted_zone::RestrictedZoneConfig;
 
 use crate::detection::Class;
@@ -161,6 +163,7 @@ pub enum RuleConfig {
     Crowding(CrowdingConfig),
     Journey(JourneyConfig),
     ExitWithoutCheckout(ExitWithoutCheckoutConfig),
+    RepeatApproach(RepeatApproachConfig),
 }
 
 impl RuleConfig {
@@ -175,6 +178,7 @@ impl RuleConfig {
             RuleConfig::Crowding(rule) => rule,
             RuleConfig::Journey(rule) => rule,
             RuleConfig::ExitWithoutCheckout(rule) => rule,
+            RuleConfig::RepeatApproach(rule) => rule,
         }
     }
 
