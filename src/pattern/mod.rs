@@ -12,6 +12,7 @@ mod crowding;
 mod dwell;
 mod exit_without_checkout;
 mod finding;
+mod group_split;
 mod hours;
 mod journey;
 mod line_count;
@@ -30,6 +31,7 @@ pub use crowding::CrowdingConfig;
 pub use dwell::DwellConfig;
 pub use exit_without_checkout::ExitWithoutCheckoutConfig;
 pub use finding::Finding;
+pub use group_split::GroupSplitConfig;
 pub use hours::{Hours, OpeningHours};
 pub use journey::JourneyConfig;
 pub use line_count::LineCountConfig;
@@ -164,6 +166,7 @@ pub enum RuleConfig {
     Journey(JourneyConfig),
     ExitWithoutCheckout(ExitWithoutCheckoutConfig),
     RepeatApproach(RepeatApproachConfig),
+    GroupSplit(GroupSplitConfig),
 }
 
 impl RuleConfig {
@@ -179,6 +182,7 @@ impl RuleConfig {
             RuleConfig::Journey(rule) => rule,
             RuleConfig::ExitWithoutCheckout(rule) => rule,
             RuleConfig::RepeatApproach(rule) => rule,
+            RuleConfig::GroupSplit(rule) => rule,
         }
     }
 
