@@ -18,6 +18,7 @@ mod journey;
 mod line_count;
 mod loitering;
 mod occupancy;
+mod queue_too_long;
 mod repeat_approach;
 mod restricted_zone;
 mod sustained;
@@ -37,6 +38,7 @@ pub use journey::JourneyConfig;
 pub use line_count::LineCountConfig;
 pub use loitering::LoiteringConfig;
 pub use occupancy::OccupancyConfig;
+pub use queue_too_long::QueueTooLongConfig;
 pub use repeat_approach::RepeatApproachConfig;
 pub use restricted_zone::RestrictedZoneConfig;
 
@@ -167,6 +169,7 @@ pub enum RuleConfig {
     ExitWithoutCheckout(ExitWithoutCheckoutConfig),
     RepeatApproach(RepeatApproachConfig),
     GroupSplit(GroupSplitConfig),
+    QueueTooLong(QueueTooLongConfig),
 }
 
 impl RuleConfig {
@@ -183,6 +186,7 @@ impl RuleConfig {
             RuleConfig::ExitWithoutCheckout(rule) => rule,
             RuleConfig::RepeatApproach(rule) => rule,
             RuleConfig::GroupSplit(rule) => rule,
+            RuleConfig::QueueTooLong(rule) => rule,
         }
     }
 
