@@ -21,6 +21,7 @@ mod occupancy;
 mod queue_too_long;
 mod repeat_approach;
 mod restricted_zone;
+mod running;
 mod sustained;
 mod words;
 
@@ -41,6 +42,7 @@ pub use occupancy::OccupancyConfig;
 pub use queue_too_long::QueueTooLongConfig;
 pub use repeat_approach::RepeatApproachConfig;
 pub use restricted_zone::RestrictedZoneConfig;
+pub use running::RunningConfig;
 
 use crate::detection::Class;
 use crate::event::{Place, Severity};
@@ -170,6 +172,7 @@ pub enum RuleConfig {
     RepeatApproach(RepeatApproachConfig),
     GroupSplit(GroupSplitConfig),
     QueueTooLong(QueueTooLongConfig),
+    Running(RunningConfig),
 }
 
 impl RuleConfig {
@@ -187,6 +190,7 @@ impl RuleConfig {
             RuleConfig::RepeatApproach(rule) => rule,
             RuleConfig::GroupSplit(rule) => rule,
             RuleConfig::QueueTooLong(rule) => rule,
+            RuleConfig::Running(rule) => rule,
         }
     }
 
