@@ -24,6 +24,7 @@ mod restricted_zone;
 mod running;
 mod sustained;
 mod words;
+mod wrong_way;
 
 #[cfg(test)]
 pub(crate) mod story;
@@ -43,6 +44,7 @@ pub use queue_too_long::QueueTooLongConfig;
 pub use repeat_approach::RepeatApproachConfig;
 pub use restricted_zone::RestrictedZoneConfig;
 pub use running::RunningConfig;
+pub use wrong_way::WrongWayConfig;
 
 use crate::detection::Class;
 use crate::event::{Place, Severity};
@@ -173,6 +175,7 @@ pub enum RuleConfig {
     GroupSplit(GroupSplitConfig),
     QueueTooLong(QueueTooLongConfig),
     Running(RunningConfig),
+    WrongWay(WrongWayConfig),
 }
 
 impl RuleConfig {
@@ -191,6 +194,7 @@ impl RuleConfig {
             RuleConfig::GroupSplit(rule) => rule,
             RuleConfig::QueueTooLong(rule) => rule,
             RuleConfig::Running(rule) => rule,
+            RuleConfig::WrongWay(rule) => rule,
         }
     }
 
