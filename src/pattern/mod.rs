@@ -23,6 +23,7 @@ mod repeat_approach;
 mod restricted_zone;
 mod running;
 mod sustained;
+mod tailgating;
 mod words;
 mod wrong_way;
 
@@ -44,6 +45,7 @@ pub use queue_too_long::QueueTooLongConfig;
 pub use repeat_approach::RepeatApproachConfig;
 pub use restricted_zone::RestrictedZoneConfig;
 pub use running::RunningConfig;
+pub use tailgating::TailgatingConfig;
 pub use wrong_way::WrongWayConfig;
 
 use crate::detection::Class;
@@ -176,6 +178,7 @@ pub enum RuleConfig {
     QueueTooLong(QueueTooLongConfig),
     Running(RunningConfig),
     WrongWay(WrongWayConfig),
+    Tailgating(TailgatingConfig),
 }
 
 impl RuleConfig {
@@ -195,6 +198,7 @@ impl RuleConfig {
             RuleConfig::QueueTooLong(rule) => rule,
             RuleConfig::Running(rule) => rule,
             RuleConfig::WrongWay(rule) => rule,
+            RuleConfig::Tailgating(rule) => rule,
         }
     }
 
