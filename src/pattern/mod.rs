@@ -22,6 +22,7 @@ mod queue_too_long;
 mod repeat_approach;
 mod restricted_zone;
 mod running;
+mod stopped_vehicle;
 mod sustained;
 mod tailgating;
 mod words;
@@ -45,6 +46,7 @@ pub use queue_too_long::QueueTooLongConfig;
 pub use repeat_approach::RepeatApproachConfig;
 pub use restricted_zone::RestrictedZoneConfig;
 pub use running::RunningConfig;
+pub use stopped_vehicle::StoppedVehicleConfig;
 pub use tailgating::TailgatingConfig;
 pub use wrong_way::WrongWayConfig;
 
@@ -179,6 +181,7 @@ pub enum RuleConfig {
     Running(RunningConfig),
     WrongWay(WrongWayConfig),
     Tailgating(TailgatingConfig),
+    StoppedVehicle(StoppedVehicleConfig),
 }
 
 impl RuleConfig {
@@ -199,6 +202,7 @@ impl RuleConfig {
             RuleConfig::Running(rule) => rule,
             RuleConfig::WrongWay(rule) => rule,
             RuleConfig::Tailgating(rule) => rule,
+            RuleConfig::StoppedVehicle(rule) => rule,
         }
     }
 
