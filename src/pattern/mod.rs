@@ -17,6 +17,7 @@ mod hours;
 mod journey;
 mod line_count;
 mod loitering;
+mod object_in_zone;
 mod occupancy;
 mod queue_too_long;
 mod repeat_approach;
@@ -41,6 +42,7 @@ pub use hours::{Hours, OpeningHours};
 pub use journey::JourneyConfig;
 pub use line_count::LineCountConfig;
 pub use loitering::LoiteringConfig;
+pub use object_in_zone::ObjectInZoneConfig;
 pub use occupancy::OccupancyConfig;
 pub use queue_too_long::QueueTooLongConfig;
 pub use repeat_approach::RepeatApproachConfig;
@@ -182,6 +184,7 @@ pub enum RuleConfig {
     WrongWay(WrongWayConfig),
     Tailgating(TailgatingConfig),
     StoppedVehicle(StoppedVehicleConfig),
+    ObjectInZone(ObjectInZoneConfig),
 }
 
 impl RuleConfig {
@@ -203,6 +206,7 @@ impl RuleConfig {
             RuleConfig::WrongWay(rule) => rule,
             RuleConfig::Tailgating(rule) => rule,
             RuleConfig::StoppedVehicle(rule) => rule,
+            RuleConfig::ObjectInZone(rule) => rule,
         }
     }
 
