@@ -26,6 +26,7 @@ mod running;
 mod stopped_vehicle;
 mod sustained;
 mod tailgating;
+mod unattended;
 mod words;
 mod wrong_way;
 
@@ -50,6 +51,7 @@ pub use restricted_zone::RestrictedZoneConfig;
 pub use running::RunningConfig;
 pub use stopped_vehicle::StoppedVehicleConfig;
 pub use tailgating::TailgatingConfig;
+pub use unattended::UnattendedConfig;
 pub use wrong_way::WrongWayConfig;
 
 use crate::detection::Class;
@@ -185,6 +187,7 @@ pub enum RuleConfig {
     Tailgating(TailgatingConfig),
     StoppedVehicle(StoppedVehicleConfig),
     ObjectInZone(ObjectInZoneConfig),
+    Unattended(UnattendedConfig),
 }
 
 impl RuleConfig {
@@ -207,6 +210,7 @@ impl RuleConfig {
             RuleConfig::Tailgating(rule) => rule,
             RuleConfig::StoppedVehicle(rule) => rule,
             RuleConfig::ObjectInZone(rule) => rule,
+            RuleConfig::Unattended(rule) => rule,
         }
     }
 
