@@ -6,6 +6,37 @@
 //!
 //! Absent on purpose: ids, severities and cooldown (the pipeline turns findings into events), and every memory of who
 //! somebody was before the track began.
+//!
+//! # How good they are
+//!
+//! **Simulated**, by `tests/simulator/`: 300 scripted visits to a shop in perspective at 8 frames a second, through the tracker, before a
+//! detector of low, medium and high noise (misses of 2, 8 and 20 %, edges that tremble by 1, 2 and 4 % of a body height,
+//! people unseen for up to 1, 1.5 and 2.5 s, boxes of nothing, people hidden by others). Found is of the incidents; false is
+//! what was told of somebody who did not do it, or not then. The truth is what the words of a rule mean, not theft: who
+//! looks and buys nothing counts as an exit without checkout. Most of what is lost is lost where tracks break or
+//! change places. Sweeps and concealment are in the scripts, but what tracks show of them is that nobody paid.
+//!
+//! Innocent: alerts in 174 s of public sequences of pedestrians (MOT15, and halves of MOT17), by `tests/innocents.rs`, with one
+//! plan laid over all. Those of `tailgating` and `exit_without_checkout` are pedestrians who did cross a line behind another, or walk from
+//! one side to the other; two of the three that run are seen by a camera that moves.
+//!
+//! | rule | incidents, simulated | found, simulated: low, medium, high noise | false in 100 visits, simulated | innocent |
+//! |---|---|---|---|---|
+//! | `exit_without_checkout` | 114 | 94 %, 82 %, 52 % | 0.7, 0.7, 4.3 | 5 |
+//! | `group_split` | 12 | 58 %, 33 %, 0 % | 0.0, 0.0, 0.0 | 0 |
+//! | `journey` | 65 | 91 %, 74 %, 14 % | 2.0, 1.7, 1.3 | 0 |
+//! | `loitering` | 12 | 100 %, 75 %, 0 % | 0.3, 0.3, 0.0 | 0 |
+//! | `object_in_zone` | 5 | 80 %, 80 %, 80 % | 0.0, 0.0, 0.0 | 0 |
+//! | `queue_too_long` | 12 | 100 %, 100 %, 58 % | 0.0, 0.0, 0.0 | 0 |
+//! | `repeat_approach` | 20 | 70 %, 65 %, 50 % | 0.7, 0.3, 1.0 | 0 |
+//! | `restricted_zone` | 56 | 100 %, 100 %, 95 % | 0.0, 0.0, 0.0 | - |
+//! | `running` | 16 | 81 %, 81 %, 88 % | 1.0, 1.7, 0.3 | 3 |
+//! | `stopped_vehicle` | 16 | 100 %, 100 %, 94 % | 0.0, 0.0, 0.0 | 0 |
+//! | `tailgating` | 8 | 100 %, 100 %, 75 % | 0.0, 0.0, 0.0 | 15 |
+//! | `unattended` | 19 | 100 %, 100 %, 100 % | 0.0, 0.0, 0.0 | - |
+//! | `wrong_way` | 7 | 100 %, 100 %, 71 % | 0.0, 0.0, 2.3 | 0 |
+//!
+//! A few incidents say little: of 12, one more or less is 8 %.
 
 mod after_hours;
 mod crowding;

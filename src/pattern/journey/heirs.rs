@@ -12,12 +12,12 @@ use crate::scene::Scene;
 use crate::time::{MediaTime, Span};
 
 /// From the last sighting of the one to the first of the other.
-const LONGEST: Span = Span::from_millis(4000);
+const LONGEST: Span = Span::from_millis(3000);
 /// So long after its last sighting a track is told to be gone, and some more.
 const KEPT: Span = Span::from_millis(8000);
 /// How far apart, in body heights, and how much farther in each second.
-const NEAR: f32 = 0.4;
-const PER_SECOND: f32 = 0.8;
+const NEAR: f32 = 0.3;
+const PER_SECOND: f32 = 0.5;
 /// A box nearer to the edge of the frame is leaving it or coming in.
 const EDGE: f32 = 0.01;
 

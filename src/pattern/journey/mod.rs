@@ -28,7 +28,7 @@
 //! - **`within 10m`** after a step: from the beginning of the first step's visit to this step, ten minutes at the most. After the
 //!   last step that is the whole journey, after `shelf x3` at the beginning it is these three visits.
 //! - **Told** once, when the last step is made; then it begins anew, and no visit counts a second time.
-//! - **Tracks that break.** Who is lost for longer than `tracker.max_lost_s` is somebody new. Whoever appears within four
+//! - **Tracks that break.** Who is lost for longer than `tracker.max_lost_s` is somebody new. Whoever appears within three
 //!   seconds of another's last sighting, so near that a walker could have come there, carries on that one's journey, and a
 //!   stay that was interrupted goes on; not where the other was at an entrance, an exit or the edge of the picture. Longer
 //!   gaps end the journey, and so does a camera that was blind for five seconds.
