@@ -70,9 +70,9 @@ fn what_is_missing_is_named_where_it_belongs() {
     check(&with("[camera.exit]\n"), expect!["camera.exit.source: is missing, it is needed in [camera.exit]"]);
     check(
         &with(&format!("{ZONE}[camera.entrance.rule.r]\nzone = \"shelf\"")),
-        expect![[
-            "camera.entrance.rule.r.kind: is missing, expected one of `line_count`, `occupancy`, `dwell`, `loitering`, `restricted_zone`, `after_hours`, `crowding`"
-        ]],
+        expect![
+            "camera.entrance.rule.r.kind: is missing, expected one of `line_count`, `occupancy`, `dwell`, `loitering`, `restricted_zone`, `after_hours`, `crowding`, `journey`, `exit_without_checkout`, `repeat_approach`, `group_split`, `queue_too_long`, `running`, `wrong_way`, `tailgating`, `stopped_vehicle`, `object_in_zone`, `unattended`"
+        ],
     );
 }
 

@@ -99,7 +99,7 @@ impl Pattern for AfterHours {
     }
 }
 
-fn local(at: WallTime, zone: &TimeZone) -> jiff::civil::DateTime {
+pub(super) fn local(at: WallTime, zone: &TimeZone) -> jiff::civil::DateTime {
     // Film times far outside of the calendar have no weekday; the epoch's will do.
     let at = jiff::Timestamp::from_microsecond(at.micros()).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
     zone.to_datetime(at)

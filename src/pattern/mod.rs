@@ -6,23 +6,65 @@
 //!
 //! Absent on purpose: ids, severities and cooldown (the pipeline turns findings into events), and every memory of who
 //! somebody was before the track began.
+//!
+//! # How good they are
+//!
+//! **Simulated**, by `tests/simulator/`: 300 scripted visits to a shop in perspective at 8 frames a second, through the tracker, before a
+//! detector of low, medium and high noise (misses of 2, 8 and 20 %, edges that tremble by 1, 2 and 4 % of a body height,
+//! people unseen for up to 1, 1.5 and 2.5 s, boxes of nothing, people hidden by others). Found is of the incidents; false is
+//! what was told of somebody who did not do it, or not then. The truth is what the words of a rule mean, not theft: who
+//! looks and buys nothing counts as an exit without checkout. Most of what is lost is lost where tracks break or
+//! change places. Sweeps and concealment are in the scripts, but what tracks show of them is that nobody paid.
+//!
+//! Innocent: alerts in 174 s of public sequences of pedestrians (MOT15, and halves of MOT17), by `tests/innocents.rs`, with one
+//! plan laid over all. Those of `tailgating` and `exit_without_checkout` are pedestrians who did cross a line behind another, or walk from
+//! one side to the other; two of the three that run are seen by a camera that moves.
+//!
+//! | rule | incidents, simulated | found, simulated: low, medium, high noise | false in 100 visits, simulated | innocent |
+//! |---|---|---|---|---|
+//! | `exit_without_checkout` | 114 | 94 %, 82 %, 52 % | 0.7, 0.7, 4.3 | 5 |
+//! | `group_split` | 12 | 58 %, 33 %, 0 % | 0.0, 0.0, 0.0 | 0 |
+//! | `journey` | 65 | 91 %, 74 %, 14 % | 2.0, 1.7, 1.3 | 0 |
+//! | `loitering` | 12 | 100 %, 75 %, 0 % | 0.3, 0.3, 0.0 | 0 |
+//! | `object_in_zone` | 5 | 80 %, 80 %, 80 % | 0.0, 0.0, 0.0 | 0 |
+//! | `queue_too_long` | 12 | 100 %, 100 %, 58 % | 0.0, 0.0, 0.0 | 0 |
+//! | `repeat_approach` | 20 | 70 %, 65 %, 50 % | 0.7, 0.3, 1.0 | 0 |
+//! | `restricted_zone` | 56 | 100 %, 100 %, 95 % | 0.0, 0.0, 0.0 | - |
+//! | `running` | 16 | 81 %, 81 %, 88 % | 1.0, 1.7, 0.3 | 3 |
+//! | `stopped_vehicle` | 16 | 100 %, 100 %, 94 % | 0.0, 0.0, 0.0 | 0 |
+//! | `tailgating` | 8 | 100 %, 100 %, 75 % | 0.0, 0.0, 0.0 | 15 |
+//! | `unattended` | 19 | 100 %, 100 %, 100 % | 0.0, 0.0, 0.0 | - |
+//! | `wrong_way` | 7 | 100 %, 100 %, 71 % | 0.0, 0.0, 2.3 | 0 |
+//!
+//! A few incidents say little: of 12, one more or less is 8 %.
 
 mod abandoned_object;
 mod after_hours;
 mod crowding;
 mod dwell;
+mod exit_without_checkout;
 mod finding;
+mod group_split;
 mod hours;
+mod journey;
 mod line_count;
 mod loitering;
+mod object_in_zone;
 mod occupancy;
 pub mod posture;
+mod queue_too_long;
 mod removed_object;
+mod repeat_approach;
 mod restricted_zone;
+mod running;
 mod shelf_sweep;
+mod stopped_vehicle;
 mod sustained;
+mod tailgating;
+mod unattended;
 mod usual;
 mod words;
+mod wrong_way;
 
 #[cfg(test)]
 pub(crate) mod story;
@@ -31,16 +73,29 @@ pub use abandoned_object::AbandonedObjectConfig;
 pub use after_hours::AfterHoursConfig;
 pub use crowding::CrowdingConfig;
 pub use dwell::DwellConfig;
+pub use exit_without_checkout::ExitWithoutCheckoutConfig;
 pub use finding::Finding;
+pub use group_split::GroupSplitConfig;
 pub use hours::{Hours, OpeningHours};
+pub use journey::JourneyConfig;
 pub use line_count::LineCountConfig;
 pub use loitering::LoiteringConfig;
+pub use object_in_zone::ObjectInZoneConfig;
 pub use occupancy::OccupancyConfig;
 pub use removed_object::RemovedObjectConfig;
 pub use restricted_zone::RestrictedZoneConfig;
 pub use shelf_sweep::ShelfSweepConfig;
 pub use usual::UnusualConfig;
 
+pub use queue_too_long::QueueTooLongConfig;
+pub use repeat_approach::RepeatApproachConfig;
+pub use running::RunningConfig;
+pub use stopped_vehicle::StoppedVehicleConfig;
+pub use tailgating::TailgatingConfig;
+pub use unattended::UnattendedConfig;
+pub use wrong_way::WrongWayConfig;
+
+use crate::detection::Class;
 use crate::event::{Party, Place, Severity};
 use crate::fact::Fact;
 use crate::ids::{LineId, ZoneId};
@@ -113,9 +168,18 @@ trait Rule {
     fn common(&self) -> Common<'_>;
     /// What [`Common`] does not cover.
     fn check(&self, _at: &str, _problems: &mut Problems) {}
+    /// As `check`, for rules that speak of several places.
+    fn check_in(&self, _at: &str, _around: &Surroundings<'_>, _problems: &mut Problems) {}
+    /// Those it looks at where neither the rule nor its place says: people, or on a line everything.
+    fn usual_classes(&self) -> Classes {
+        match self.common().scope {
+            Scope::Line(_) => Classes::All,
+            _ => Classes::Only(vec![Class::PERSON]),
+        }
+    }
     fn start(&self, classes: Classes) -> Box<dyn Pattern>;
-    /// For those that look at every zone of the camera.
-    fn start_among(&self, classes: Classes, _zones: &BTreeMap<ZoneId, ZoneConfig>) -> Box<dyn Pattern> {
+    /// As `start`, for rules that speak of several places.
+    fn start_in(&self, classes: Classes, _around: &Surroundings<'_>) -> Box<dyn Pattern> {
         self.start(classes)
     }
 }
@@ -133,6 +197,33 @@ enum Scope<'a> {
     Frame,
     Zone(&'a str),
     Line(&'a str),
+    /// Several places, which it checks itself.
+    Everywhere,
+}
+
+/// The places of a camera.
+#[derive(Clone, Copy, PartialEq)]
+pub struct Surroundings<'a> {
+    pub zones: &'a BTreeMap<ZoneId, ZoneConfig>,
+    pub lines: &'a BTreeMap<LineId, LineConfig>,
+}
+
+impl Surroundings<'static> {
+    const NONE: Self = {
+        static ZONES: BTreeMap<ZoneId, ZoneConfig> = BTreeMap::new();
+        static LINES: BTreeMap<LineId, LineConfig> = BTreeMap::new();
+        Surroundings { zones: &ZONES, lines: &LINES }
+    };
+}
+
+/// What a rule looks at, as configured: another one and it must begin anew.
+#[derive(PartialEq)]
+pub enum Watched<'a> {
+    Frame,
+    /// `None` where there is no such place.
+    Zone(Option<&'a ZoneConfig>),
+    Line(Option<&'a LineConfig>),
+    Everywhere(Surroundings<'a>),
 }
 
 /// Default severity of what is only counted.
@@ -169,6 +260,17 @@ pub enum RuleConfig {
     RemovedObject(RemovedObjectConfig),
     AbandonedObject(AbandonedObjectConfig),
     Unusual(UnusualConfig),
+    Journey(JourneyConfig),
+    ExitWithoutCheckout(ExitWithoutCheckoutConfig),
+    RepeatApproach(RepeatApproachConfig),
+    GroupSplit(GroupSplitConfig),
+    QueueTooLong(QueueTooLongConfig),
+    Running(RunningConfig),
+    WrongWay(WrongWayConfig),
+    Tailgating(TailgatingConfig),
+    StoppedVehicle(StoppedVehicleConfig),
+    ObjectInZone(ObjectInZoneConfig),
+    Unattended(UnattendedConfig),
 }
 
 impl RuleConfig {
@@ -185,6 +287,17 @@ impl RuleConfig {
             RuleConfig::RemovedObject(rule) => rule,
             RuleConfig::AbandonedObject(rule) => rule,
             RuleConfig::Unusual(rule) => rule,
+            RuleConfig::Journey(rule) => rule,
+            RuleConfig::ExitWithoutCheckout(rule) => rule,
+            RuleConfig::RepeatApproach(rule) => rule,
+            RuleConfig::GroupSplit(rule) => rule,
+            RuleConfig::QueueTooLong(rule) => rule,
+            RuleConfig::Running(rule) => rule,
+            RuleConfig::WrongWay(rule) => rule,
+            RuleConfig::Tailgating(rule) => rule,
+            RuleConfig::StoppedVehicle(rule) => rule,
+            RuleConfig::ObjectInZone(rule) => rule,
+            RuleConfig::Unattended(rule) => rule,
         }
     }
 
@@ -218,7 +331,7 @@ impl RuleConfig {
         check_seconds(common.cooldown_s, &format!("{at}.cooldown_s"), problems);
         check_classes(common.classes, at, problems);
         match common.scope {
-            Scope::Frame => {}
+            Scope::Frame | Scope::Everywhere => {}
             Scope::Zone(name) => {
                 let names = zones.keys().map(ZoneId::as_str);
                 check_reference(name, names, "zone", at, problems);
@@ -234,18 +347,19 @@ impl RuleConfig {
             let expected = format!("is not watched for goods, expected `watch_goods = true` in its zone \"{name}\"");
             problems.expect(!unwatched, format!("{at}.zone"), expected);
         }
+        self.rule().check_in(at, &Surroundings { zones, lines }, problems);
     }
 
-    /// The zone or line it looks at, as configured.
-    pub fn place<'a>(
+    pub fn watched<'a>(
         &self,
         zones: &'a BTreeMap<ZoneId, ZoneConfig>,
         lines: &'a BTreeMap<LineId, LineConfig>,
-    ) -> (Option<&'a ZoneConfig>, Option<&'a LineConfig>) {
+    ) -> Watched<'a> {
         match self.rule().common().scope {
-            Scope::Frame => (None, None),
-            Scope::Zone(name) => (zones.get(&ZoneId::new(name)), None),
-            Scope::Line(name) => (None, lines.get(&LineId::new(name))),
+            Scope::Frame => Watched::Frame,
+            Scope::Zone(name) => Watched::Zone(zones.get(&ZoneId::new(name))),
+            Scope::Line(name) => Watched::Line(lines.get(&LineId::new(name))),
+            Scope::Everywhere => Watched::Everywhere(Surroundings { zones, lines }),
         }
     }
 
@@ -255,18 +369,17 @@ impl RuleConfig {
         zones: &BTreeMap<ZoneId, ZoneConfig>,
         lines: &BTreeMap<LineId, LineConfig>,
     ) -> Box<dyn Pattern> {
-        let common = self.rule().common();
-        let of_place = || match self.place(zones, lines) {
-            (Some(zone), _) => zone.classes.as_deref(),
-            (_, Some(line)) => line.classes.as_deref(),
-            (None, None) => None,
+        let rule = self.rule();
+        let of_place = || match self.watched(zones, lines) {
+            Watched::Zone(Some(zone)) => zone.classes.as_deref(),
+            Watched::Line(Some(line)) => line.classes.as_deref(),
+            _ => None,
         };
-        let person = ["person".to_string()];
-        let classes = match (common.classes.or_else(of_place), common.scope) {
-            (None, Scope::Frame | Scope::Zone(_)) => Classes::configured(Some(&person)),
-            (named, _) => Classes::configured(named),
+        let classes = match rule.common().classes.or_else(of_place) {
+            None => rule.usual_classes(),
+            named => Classes::configured(named),
         };
-        self.rule().start_among(classes, zones)
+        rule.start_in(classes, &Surroundings { zones, lines })
     }
 }
 
@@ -292,6 +405,12 @@ fn check_seconds(seconds: f64, path: &str, problems: &mut Problems) {
     // A year is more than anybody means, and small enough for every sum of times.
     let fine = (0.0..=31_536_000.0).contains(&seconds);
     problems.expect(fine, path, format!("is {seconds:?}, expected 0 seconds to a year of them, 31536000"));
+}
+
+/// For times of a journey, which may be a day long.
+fn check_day(seconds: f64, path: &str, problems: &mut Problems) {
+    let fine = (0.0..=86_400.0).contains(&seconds);
+    problems.expect(fine, path, format!("is {seconds:?}, expected 0 to 86400 seconds, which is a day"));
 }
 
 /// Either a zone or the whole frame.

@@ -11,7 +11,7 @@
 //! that point, which could not be seen for two seconds before.
 //!
 //! The camera sees the zone `shelf`, x .1 to .6 over the whole height, and the line `door`, from (.1,.6) to (.9,.6):
-//! down is in. Stories skip the tracker, since what they tell are tracks.
+//! down is in. `zone exit 0.8,0 1,1` adds a zone of the kind of that name, from corner to corner. Stories skip the tracker, since what they tell are tracks.
 
 use crate::clue::{Clues, ShelfChange, ShelfSight};
 use crate::detection::Class;
@@ -72,6 +72,12 @@ impl Story {
                 Some(pause) => {
                     let (from, until) = pause.split_once(' ').expect("blind FROM UNTIL");
                     told.blind.push((seconds(from), seconds(until)));
+                }
+                None if line.starts_with("zone ") => {
+                    let [_, name, from, to] = line.split(' ').collect::<Vec<_>>()[..] else {
+                        panic!("zone KIND x,y x,y")
+                    };
+                    told.plan.zones.insert(ZoneId::new(name), zone(name, corner(from), corner(to)));
                 }
                 None => told.actors.push(Actor::parse(line)),
             }
@@ -189,15 +195,39 @@ pub fn plan() -> CameraPlan {
     }
 }
 
-/// `kind=loitering zone=shelf min_dwell_s=45`: a rule in one line.
+fn corner(text: &str) -> [f32; 2] {
+    let (x, y) = text.split_once(',').expect("x,y");
+    [x.parse().unwrap(), y.parse().unwrap()]
+}
+
+/// A rectangle of the kind of this name.
+pub fn zone(kind: &str, [x1, y1]: [f32; 2], [x2, y2]: [f32; 2]) -> ZoneConfig {
+    let polygon = vec![[x1, y1], [x2, y1], [x2, y2], [x1, y2]];
+    ZoneConfig {
+        polygon,
+        kind: toml::Value::from(kind).try_into().unwrap(),
+        classes: None,
+        watch_goods: false,
+        pose: false,
+    }
+}
+
+/// `kind=loitering zone=shelf min_dwell_s=45`: a rule in one line. What has blanks in it stands in quotes.
 pub fn rule(words: &str) -> RuleConfig {
     let mut kind = "";
     let mut table = toml::Table::new();
-    for word in words.split_whitespace() {
+    let mut quoted = false;
+    let apart = words.split(|letter: char| {
+        quoted ^= letter == '"';
+        letter == ' ' && !quoted
+    });
+    for word in apart.filter(|word| !word.is_empty()) {
         let (key, value) = word.split_once('=').expect("key=value");
+        let value = value.trim_matches('"');
         let texts = || value.split_terminator(',').map(|v| toml::Value::String(v.into())).collect::<Vec<_>>().into();
         match (key, key.split_once('.')) {
             ("kind", _) => kind = value,
+            ("towards", _) => _ = table.insert(key.into(), corner(value).map(f64::from).to_vec().into()),
             ("classes", _) => _ = table.insert(key.into(), texts()),
             _ if ["true", "false"].contains(&value) => _ = table.insert(key.into(), (value == "true").into()),
             (_, Some((outer, inner))) => {
@@ -205,8 +235,9 @@ pub fn rule(words: &str) -> RuleConfig {
                 outer.as_table_mut().unwrap().insert(inner.into(), texts());
             }
             _ => {
+                let text = value;
                 let value = value.parse::<i64>().map(toml::Value::from).or(value.parse::<f64>().map(toml::Value::from));
-                let value = value.unwrap_or_else(|_| word.split_once('=').unwrap().1.into());
+                let value = value.unwrap_or_else(|_| text.into());
                 table.insert(key.into(), value);
             }
         }

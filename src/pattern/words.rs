@@ -50,6 +50,19 @@ pub(super) fn seconds(span: Span) -> String {
     }
 }
 
+/// `34 s`, `4 min 12 s`, `12 min`: for times that may be long.
+pub(super) fn lasting(span: Span) -> String {
+    let whole = (span.micros() + 500_000).div_euclid(1_000_000);
+    match (whole / 60, whole % 60) {
+        (0..=1, _) => seconds(span),
+        (minutes @ 2..=9, s) if s > 0 => format!("{minutes} min {s} s"),
+        _ => match (whole + 30) / 60 {
+            minutes @ ..120 => format!("{minutes} min"),
+            minutes => format!("{} h {} min", minutes / 60, minutes % 60),
+        },
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -75,5 +88,7 @@ mod tests {
         assert_eq!(seconds(Span::from_millis(94_400)), "94 s");
         assert_eq!(seconds(Span::from_millis(2_040)), "2 s");
         assert_eq!(seconds(Span::from_millis(1_250)), "1.3 s");
+        let lasted = [8.25, 119.0, 119.6, 252.0, 659.0, 7500.0].map(|s| lasting(Span::from_secs_f64(s)));
+        assert_eq!(lasted, ["8.3 s", "119 s", "2 min", "4 min 12 s", "11 min", "2 h 5 min"]);
     }
 }

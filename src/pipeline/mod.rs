@@ -150,8 +150,9 @@ impl Pipeline {
         let mut rules = std::mem::take(&mut self.rules);
         let stays = |id: &RuleId, rule: &Rule| {
             self.plan.rules.get(id) == Some(&rule.config)
-                && rule.config.place(&old.zones, &old.lines) == rule.config.place(&self.plan.zones, &self.plan.lines)
                 && (old.zones == self.plan.zones || rule.pattern().memory().is_none())
+                && rule.config.watched(&old.zones, &old.lines)
+                    == rule.config.watched(&self.plan.zones, &self.plan.lines)
         };
         let (mut kept, mut learned) = (BTreeMap::new(), BTreeMap::new());
         while let Some((id, mut rule)) = rules.pop_first() {

@@ -32,6 +32,18 @@ fn busy_plan() -> CameraPlan {
         ("busy", "kind=occupancy zone=shelf more_than=0 for_s=0"),
         ("empty", "kind=occupancy fewer_than=1 for_s=0.3"),
         ("odd", "kind=unusual learn_days=1 rarer_than=0.1"),
+        ("way", "kind=journey journey=\"shelf x2 -> !shelf(dwell > 3s) -> door within 1m\""),
+        ("again", "kind=repeat_approach zone=shelf times=2 min_dwell_s=0"),
+        ("unpaid", "kind=exit_without_checkout checkout=door exit=shelf min_dwell_s=0"),
+        ("group", "kind=group_split entrance=shelf apart_s=0 far_heights=0"),
+        ("queue", "kind=queue_too_long zone=shelf more_than=0 min_wait_s=0 for_s=0"),
+        ("run", "kind=running min_heights_per_s=0.2 for_s=0"),
+        ("back", "kind=wrong_way line=door allowed=in"),
+        ("stream", "kind=wrong_way zone=shelf towards=1,0 for_s=0"),
+        ("slip", "kind=tailgating line=door"),
+        ("van", "kind=stopped_vehicle zone=shelf classes=person min_stop_s=0"),
+        ("thing", "kind=object_in_zone zone=shelf classes=person for_s=0"),
+        ("nobody", "kind=unattended zone=shelf for_s=1"),
     ] {
         plan.rules.insert(RuleId::new(name), rule(words));
     }

@@ -8,6 +8,8 @@ pub enum Classes {
     All,
     /// Few: a search from front to back is the fastest there is.
     Only(Vec<Class>),
+    /// All the others.
+    AllBut(Class),
 }
 
 impl Classes {
@@ -19,6 +21,7 @@ impl Classes {
         match self {
             Classes::All => true,
             Classes::Only(some) => some.contains(&class),
+            Classes::AllBut(one) => *one != class,
         }
     }
 }

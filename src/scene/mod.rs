@@ -11,6 +11,7 @@ mod dwell;
 pub mod goods;
 pub mod line;
 mod motion;
+mod pace;
 pub mod pose;
 pub mod zone;
 
@@ -28,10 +29,12 @@ use crate::track::{Track, TrackState};
 use goods::{Goods, GoodsChange};
 use line::{Line, LineConfig, LineTotals};
 use motion::Motion;
+use pace::Pace;
 use std::collections::BTreeMap;
 use zone::{Zone, ZoneConfig};
 
 pub use classes::{Classes, check_classes};
+pub use pace::Velocity;
 
 /// What a zone's topic and the reports say. Dwell is of visits that have ended, in seconds, `None` before the first.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -70,6 +73,8 @@ pub struct Scene {
     goods: Goods,
     facts: Vec<Fact>,
     frames: u64,
+    /// Width of the frame over its height.
+    aspect: f32,
 }
 
 #[derive(Debug)]
@@ -81,6 +86,7 @@ struct Followed {
     /// The foot point of the newest sighting; `None` where what came before must not be connected with what follows.
     foot: Option<Point>,
     motion: Motion,
+    pace: Pace,
     /// Facts that are not published yet, because the track is not confirmed or because we are in the middle of it.
     held: Vec<Fact>,
     /// The newest frame in which the tracker knew of it.
@@ -103,6 +109,7 @@ impl Scene {
     /// Takes all live tracks of one frame, which is later than those before.
     pub fn observe(&mut self, at: MediaTime, aspect: f32, tracks: &[Track]) -> Vec<Fact> {
         self.frames += 1;
+        self.aspect = aspect;
         for track in tracks {
             if let Some(followed) = self.followed.get_mut(&track.id) {
                 followed.frame = self.frames;
@@ -152,6 +159,7 @@ impl Scene {
             confirmed: false,
             foot: None,
             motion: Motion::new(foot, at),
+            pace: Pace::default(),
             held: Vec::new(),
             frame: self.frames,
         });
@@ -160,6 +168,7 @@ impl Scene {
         }
         followed.who = who;
         followed.seen = at;
+        followed.pace.sight(&who.bbox, aspect, at);
         for (name, zone) in &mut self.zones {
             zone.sight(id, who.class, foot, at, |at, change| followed.hold(at, change.of(name)));
         }
@@ -234,6 +243,7 @@ impl Scene {
             }
         }
         followed.foot = None;
+        followed.pace = Pace::default();
         self.publish(id);
     }
 
@@ -333,6 +343,20 @@ impl Scene {
     /// Confirmed tracks that were seen at that moment, by id.
     pub fn seen_at(&self, at: MediaTime) -> impl Iterator<Item = &Party> {
         self.followed.values().filter(move |f| f.confirmed && f.seen == at).map(|f| &f.who)
+    }
+
+    /// How fast somebody goes, and where to; `None` while that cannot be told, because they are not seen at the moment,
+    /// came just now or are cut by the edge of the frame.
+    pub fn velocity(&self, who: TrackId) -> Option<Velocity> {
+        self.followed.get(&who).filter(|f| f.confirmed).and_then(|f| f.pace.velocity(f.seen))
+    }
+
+    /// From foot to foot, in body heights: the mean of both boxes.
+    pub fn apart(&self, one: &Party, other: &Party) -> f32 {
+        let (a, b) = (one.bbox.foot(), other.bbox.foot());
+        let (dx, dy) = ((a.x - b.x) * self.aspect, a.y - b.y);
+        let height = (one.bbox.height() + other.bbox.height()) / 2.0;
+        (dx * dx + dy * dy).sqrt() / height.max(f32::EPSILON)
     }
 
     /// Who is in a zone, by id, also those that are lost at the moment. Nobody where there is no such zone.

@@ -24,7 +24,7 @@ mod say;
 mod tests;
 mod walk;
 
-use super::{Common, Finding, Moved, Pattern, Rule, Scope, View, words};
+use super::{Common, Finding, Moved, Pattern, Rule, Scope, Surroundings, View, words};
 use crate::event::{Party, Phase, Place, Severity};
 use crate::fact::{Fact, What};
 use crate::ids::{TrackId, ZoneId};
@@ -92,9 +92,10 @@ impl Rule for UnusualConfig {
         expect((1.0..=3650.0).contains(&half_life), "half_life_days", format!("{half_life:?}"), "1 to 3650");
     }
     fn start(&self, classes: Classes) -> Box<dyn Pattern> {
-        self.start_among(classes, &BTreeMap::new())
+        self.start_in(classes, &Surroundings { zones: &BTreeMap::new(), lines: &BTreeMap::new() })
     }
-    fn start_among(&self, classes: Classes, zones: &BTreeMap<ZoneId, ZoneConfig>) -> Box<dyn Pattern> {
+    fn start_in(&self, classes: Classes, around: &Surroundings<'_>) -> Box<dyn Pattern> {
+        let zones = around.zones;
         let zones = zones.iter().take(keys::ZONES).map(|(id, zone)| (id.clone(), outline(zone))).collect();
         Box::new(Unusual {
             config: self.clone(),
