@@ -12,8 +12,8 @@ use anyhow::{Context, Result, ensure};
 use std::borrow::Cow;
 
 pub enum Engine {
-    Float { net: Net, input: Input },
-    Int8(Pixels),
+    Float { net: Box<Net>, input: Input },
+    Int8(Box<Pixels>),
 }
 
 /// An integer network and the order in which it wants the colours of a pixel.
@@ -34,7 +34,8 @@ impl Engine {
             Quantization::None => {
                 let input = manifest.input.clone();
                 let shape = [1, 3, input.height as usize, input.width as usize];
-                Ok(Engine::Float { net: Net::new(&file, shape, Head::new(manifest).output_shape())?, input })
+                let net = Box::new(Net::new(&file, shape, Head::new(manifest).output_shape())?);
+                Ok(Engine::Float { net, input })
             }
             Quantization::Int8 => Engine::int8(
                 manifest,
@@ -77,7 +78,7 @@ impl Engine {
         ensure!(found == Some([height, width]), "it reads pictures of {found:?}, expected {height} x {width}");
         let shapes = plan.outputs.clone();
         let session = Session::new(plan, isa)?;
-        Ok(Engine::Int8(Pixels { session, shapes, behind, height, order: manifest.input.order() }))
+        Ok(Engine::Int8(Box::new(Pixels { session, shapes, behind, height, order: manifest.input.order() })))
     }
 
     /// A float network stays on one thread.
@@ -91,7 +92,7 @@ impl Engine {
     pub fn fill(&mut self, letterbox: &mut Letterbox, picture: &Picture) -> Result<Fit> {
         match self {
             Engine::Float { net, input } => letterbox.fill(picture, &mut Planes::new(input, net.input(0)?)),
-            Engine::Int8(pixels) => letterbox.fill(picture, pixels),
+            Engine::Int8(pixels) => letterbox.fill(picture, &mut **pixels),
         }
     }
 
@@ -99,7 +100,7 @@ impl Engine {
     pub fn place(&mut self, letterbox: &mut Letterbox, picture: &Picture, fit: Fit) -> Result<()> {
         match self {
             Engine::Float { net, input } => letterbox.place(picture, fit, &mut Planes::new(input, net.input(0)?)),
-            Engine::Int8(pixels) => letterbox.place(picture, fit, pixels),
+            Engine::Int8(pixels) => letterbox.place(picture, fit, &mut **pixels),
         }
     }
 

@@ -14,7 +14,7 @@ const MADE_UP: (u32, u32) = (1280, 720);
 const MADE_UP_FRAMES: u32 = 24;
 
 pub(super) enum Reel {
-    Film(Looped),
+    Film(Box<Looped>),
     Jpegs(Jpegs),
 }
 
@@ -23,7 +23,7 @@ impl Reel {
     pub fn open(video: Option<&Path>, mjpeg: Option<Option<&Path>>) -> Result<Self> {
         Ok(match mjpeg {
             Some(file) => Reel::Jpegs(Jpegs::open(file)?),
-            None => Reel::Film(Looped::open(video)?),
+            None => Reel::Film(Box::new(Looped::open(video)?)),
         })
     }
 

@@ -1,7 +1,7 @@
 //! Where the tensors of a network lie: buffers, and views of them.
 //!
 //! The parts of a concatenation are written where the concatenation is read. A tensor that is part of a second one is
-//! copied there. Which buffers share memory is said by [`places`](super::places).
+//! copied there. Which buffers share memory is said by `places`.
 
 use super::graph::{Conv, Graph, Kind, Layer, Piece, TensorId};
 use super::kernel::BLOCK;
