@@ -77,6 +77,9 @@ fn summary(config: &Config) -> String {
     if config.store.keep_tracks_days > 0 && config.store.keep_tracks_mb > 0 {
         text.push_str("  tracks                   writes the track log\n");
     }
+    if config.evidence.enabled {
+        text.push_str("  evidence                 runs the rule of an alert again, signs and writes its file\n");
+    }
     if config.mqtt.is_some() {
         text.push_str("  link                     delivers the outbox, keeps retained topics\n");
         text.push_str("  mqtt                     waits for the broker\n");

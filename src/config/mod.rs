@@ -267,9 +267,11 @@ impl Config {
             let sum = Sha256::digest(text.as_bytes());
             u32::from_le_bytes([sum[0], sum[1], sum[2], sum[3]])
         };
+        // Where it is looked at goods or at how people stand.
+        let looked_at: Vec<_> = plan.zones.iter().filter(|(_, zone)| zone.pose || zone.watch_goods).collect();
         Setting {
             rules: digest(format!("{:?}", (&plan.zones, &plan.lines, &plan.rules, &self.device.time_zone))),
-            eyes: digest(format!("{:?}", (camera.view(), &self.model, &self.tracker))),
+            eyes: digest(format!("{:?}", (camera.view(), &self.model, &self.tracker, looked_at))),
         }
     }
 

@@ -71,7 +71,7 @@ fn what_is_missing_is_named_where_it_belongs() {
     check(
         &with(&format!("{ZONE}[camera.entrance.rule.r]\nzone = \"shelf\"")),
         expect![
-            "camera.entrance.rule.r.kind: is missing, expected one of `line_count`, `occupancy`, `dwell`, `loitering`, `restricted_zone`, `after_hours`, `crowding`, `shelf_sweep`, `removed_object`, `abandoned_object`, `unusual`, `journey`, `exit_without_checkout`, `repeat_approach`, `group_split`, `queue_too_long`, `running`, `wrong_way`, `tailgating`, `stopped_vehicle`, `object_in_zone`, `unattended`"
+            "camera.entrance.rule.r.kind: is missing, expected one of `line_count`, `occupancy`, `dwell`, `loitering`, `restricted_zone`, `after_hours`, `crowding`, `shelf_sweep`, `removed_object`, `abandoned_object`, `concealment`, `unusual`, `journey`, `exit_without_checkout`, `repeat_approach`, `group_split`, `queue_too_long`, `running`, `wrong_way`, `tailgating`, `stopped_vehicle`, `object_in_zone`, `unattended`"
         ],
     );
 }

@@ -40,6 +40,7 @@
 
 mod abandoned_object;
 mod after_hours;
+mod concealment;
 mod crowding;
 mod dwell;
 mod exit_without_checkout;
@@ -71,6 +72,7 @@ pub(crate) mod story;
 
 pub use abandoned_object::AbandonedObjectConfig;
 pub use after_hours::AfterHoursConfig;
+pub use concealment::ConcealmentConfig;
 pub use crowding::CrowdingConfig;
 pub use dwell::DwellConfig;
 pub use exit_without_checkout::ExitWithoutCheckoutConfig;
@@ -95,10 +97,11 @@ pub use tailgating::TailgatingConfig;
 pub use unattended::UnattendedConfig;
 pub use wrong_way::WrongWayConfig;
 
+use crate::clue::Pose;
 use crate::detection::Class;
 use crate::event::{Party, Place, Severity};
 use crate::fact::Fact;
-use crate::ids::{LineId, ZoneId};
+use crate::ids::{LineId, TrackId, ZoneId};
 use crate::problems::Problems;
 use crate::scene::line::LineConfig;
 use crate::scene::zone::ZoneConfig;
@@ -117,6 +120,8 @@ pub struct View<'a> {
     /// Of the frame: width over height.
     pub aspect: f32,
     pub scene: &'a Scene,
+    /// How those stand that were looked at in this frame.
+    pub poses: &'a BTreeMap<TrackId, Pose>,
 }
 
 /// A behaviour that is watched for, with what it remembers.
@@ -259,6 +264,7 @@ pub enum RuleConfig {
     ShelfSweep(ShelfSweepConfig),
     RemovedObject(RemovedObjectConfig),
     AbandonedObject(AbandonedObjectConfig),
+    Concealment(ConcealmentConfig),
     Unusual(UnusualConfig),
     Journey(JourneyConfig),
     ExitWithoutCheckout(ExitWithoutCheckoutConfig),
@@ -286,6 +292,7 @@ impl RuleConfig {
             RuleConfig::ShelfSweep(rule) => rule,
             RuleConfig::RemovedObject(rule) => rule,
             RuleConfig::AbandonedObject(rule) => rule,
+            RuleConfig::Concealment(rule) => rule,
             RuleConfig::Unusual(rule) => rule,
             RuleConfig::Journey(rule) => rule,
             RuleConfig::ExitWithoutCheckout(rule) => rule,

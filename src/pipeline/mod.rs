@@ -160,7 +160,7 @@ impl Pipeline {
                 kept.insert(id, rule);
             } else {
                 if let Some(now) = self.now {
-                    let view = view(now, self.clock_trusted, &self.plan, &self.scene);
+                    let view = view(now, self.clock_trusted, &self.plan, (&self.scene, &self.poses));
                     let told = rule.end(&view, &facts, &mut judge(&mut self.budget, &id, now.taken));
                     events.extend(
                         told.into_iter().map(|told| self.issuer.event(&id, rule.kind, told, self.clock_trusted)),
@@ -297,7 +297,7 @@ impl Pipeline {
         self.poses = scene::pose::tied(&self.clues.poses, &self.tracks);
         let mut facts = self.scene.observe(now.at, now.aspect, &self.tracks);
         facts.extend(self.scene.observe_goods(now.at, &self.clues.shelves));
-        let view = view(now, self.clock_trusted, &self.plan, &self.scene);
+        let view = view(now, self.clock_trusted, &self.plan, (&self.scene, &self.poses));
         if let Some(budget) = &mut self.budget {
             budget.advance(now.taken, &self.plan.time_zone, self.clock_trusted);
         }
@@ -313,7 +313,7 @@ impl Pipeline {
     /// Every rule ends what it has open and begins anew.
     fn end_all(&mut self, facts: &[Fact]) -> Vec<Event> {
         let Some(now) = self.now else { return Vec::new() };
-        let view = view(now, self.clock_trusted, &self.plan, &self.scene);
+        let view = view(now, self.clock_trusted, &self.plan, (&self.scene, &self.poses));
         let mut events = Vec::new();
         for (id, rule) in &mut self.rules {
             let told = rule.end(&view, facts, &mut judge(&mut self.budget, id, now.taken));
@@ -332,9 +332,14 @@ impl Pipeline {
     }
 }
 
-fn view<'a>(now: Moment, clock_trusted: bool, plan: &'a CameraPlan, scene: &'a Scene) -> View<'a> {
+fn view<'a>(
+    now: Moment,
+    clock_trusted: bool,
+    plan: &'a CameraPlan,
+    (scene, poses): (&'a Scene, &'a BTreeMap<TrackId, Pose>),
+) -> View<'a> {
     let Moment { at, taken, aspect } = now;
-    View { at, taken, clock_trusted, time_zone: &plan.time_zone, aspect, scene }
+    View { at, taken, clock_trusted, time_zone: &plan.time_zone, aspect, scene, poses }
 }
 
 /// Asks the budget, where there is one, whether what a rule tells may be an alert.

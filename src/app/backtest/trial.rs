@@ -110,8 +110,9 @@ impl Trial {
         }
         if let Some(at) = eyes_differ {
             self.notes.push(format!(
-                "{camera}: from {} on, tracks were recorded with another [model], [tracker], crop, rotation or mask than in \
-                 this configuration. These cannot be tried here: tracks stay as they were recorded.",
+                "{camera}: from {} on, tracks were recorded with another [model], [tracker], crop, rotation or mask, or with \
+                 other zones in which it is looked at goods or at how people stand, than in this configuration. These \
+                 cannot be tried here: what was seen stays as it was recorded.",
                 when(at)
             ));
         }

@@ -8,6 +8,7 @@ use crate::pattern::story::{self, START};
 use crate::scene::Scene;
 use crate::time::{MediaTime, WallTime};
 use expect_test::{Expect, expect};
+use std::collections::BTreeMap;
 
 const SHOP: &str = "zone entrance 0,0 0.1,1\nzone till 0.65,0 0.75,1\nzone exit 0.85,0 1,1\n";
 
@@ -142,8 +143,15 @@ fn told(journey: &str, facts: &[(f64, What)]) -> Vec<String> {
     for tenth in 0..=1000 {
         let at = MediaTime::from_secs_f64(f64::from(tenth) / 10.0);
         let taken = WallTime::parse(START).unwrap() + (at - MediaTime::ZERO);
-        let view =
-            View { at, taken, clock_trusted: false, time_zone: &jiff::tz::TimeZone::UTC, scene: &scene, aspect: 1.0 };
+        let view = View {
+            at,
+            taken,
+            clock_trusted: false,
+            time_zone: &jiff::tz::TimeZone::UTC,
+            scene: &scene,
+            aspect: 1.0,
+            poses: &BTreeMap::new(),
+        };
         let now = facts.iter().filter(|(second, _)| MediaTime::from_secs_f64(*second) == at);
         let now: Vec<Fact> = now.map(|(_, what)| Fact { at, who, what: what.clone() }).collect();
         // Nobody is followed by the scene: those that are gone are told of, too.

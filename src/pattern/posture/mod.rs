@@ -49,7 +49,7 @@
 
 mod cue;
 #[cfg(test)]
-mod doll;
+pub(super) mod doll;
 mod norm;
 mod watch;
 
