@@ -373,6 +373,7 @@ fn buffers_share_their_memory() {
 
 /// A buffer that is thought dead while somebody still reads it changes the answer, or is refused.
 #[test]
+#[cfg_attr(not(debug_assertions), ignore = "only debug builds spoil what is dead")]
 fn what_is_dead_is_poisoned() {
     let graph = every_kind();
     let plan = plan(&graph, Curve::Table);
