@@ -20,7 +20,7 @@ export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$cache/target}" CARGO_INCREMENTAL=0
 PATH="$tools/bin:$PATH"
 
 board=aarch64
-# The promise is 30 MB, kept at 29.0 until rules about goods, evidence, the track log and poses came in: now it is 31.0.
+# The promise is 30 MB, kept at 29.0 until rules about goods, evidence, the track log and poses came in: now it is 31.1.
 # This holds what was reached, so that it does not grow further: lower it with every kB won.
 largest_kb=31150
 aim_kb=30000
