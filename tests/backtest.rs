@@ -6,7 +6,7 @@ use cli::Desk;
 use std::fmt::Write as _;
 use watchpost::config;
 use watchpost::ids::CameraId;
-use watchpost::store::{EventLog, Tapes};
+use watchpost::store::{History, Tapes};
 use watchpost::tape::Player;
 use watchpost::time::WallTime;
 
@@ -97,9 +97,9 @@ fn desk() -> Desk {
 fn the_same_rules_tell_exactly_what_they_told_and_others_something_else() {
     let desk = desk();
     let camera = CameraId::new("aisle");
-    let past = EventLog::open(&desk.path("state")).unwrap().unwrap();
+    let past = History::open(&desk.path("state")).unwrap();
     let ever = (WallTime::EPOCH, WallTime::from_micros(i64::MAX));
-    let was: Vec<String> = past.events(&camera, ever.0, ever.1).unwrap().into_iter().map(|event| event.id).collect();
+    let was: Vec<String> = past.told(&camera, ever.0, ever.1).unwrap().into_iter().map(|event| event.id).collect();
     let plan = config::load(&desk.path("w.toml")).unwrap().camera_plan(None).unwrap();
     let mut player = Player::new(plan);
     let mut is = Vec::new();

@@ -2,10 +2,11 @@
 //! appliance runs.
 
 use super::schema;
-use crate::event::{Phase, Severity};
+use crate::event::{EventTold, Phase, Severity, told_from_json};
 use crate::ids::CameraId;
+use crate::problems::BadInput;
 use crate::time::WallTime;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use rusqlite::{Connection, OpenFlags};
 use std::path::Path;
 
@@ -46,20 +47,50 @@ struct PlaceIn {
 
 impl History {
     /// # Errors
-    /// There is no database in the folder, or it is no such one.
+    /// As [`History::find`], and where there is none.
     pub fn open(dir: &Path) -> Result<History> {
+        let expected =
+            || format!("there is no {} in {}, expected the state folder of an appliance", schema::FILE, dir.display());
+        History::find(dir)?.with_context(expected)
+    }
+
+    /// `None` where the folder has no event database.
+    ///
+    /// # Errors
+    /// [`BadInput`] for a file that is no such database, or one of a newer version.
+    pub fn find(dir: &Path) -> Result<Option<History>> {
         let path = dir.join(schema::FILE);
-        if !path.is_file() {
-            bail!("there is no {} in {}, expected the state folder of an appliance", schema::FILE, dir.display());
+        if !path.exists() {
+            return Ok(None);
         }
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let open = || -> Result<Connection> {
+        let open = || -> rusqlite::Result<(Connection, i64)> {
+            let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
             let db = Connection::open_with_flags(&path, flags)?;
             db.busy_timeout(std::time::Duration::from_secs(10))?;
             db.query_row("SELECT count(*) FROM meta", [], |_| Ok(()))?;
-            Ok(db)
+            let version = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
+            Ok((db, version))
         };
-        Ok(History { db: open().with_context(|| format!("cannot read {}", path.display()))? })
+        let (db, version) =
+            open().map_err(|error| BadInput(format!("cannot read the event database {}: {error}", path.display())))?;
+        if version > schema::VERSION {
+            return Err(BadInput(format!("{} was written by a newer watchpost", path.display())).into());
+        }
+        Ok(Some(History { db }))
+    }
+
+    /// The events of a camera in that time as they were published, in order; those of another spelling are left out.
+    pub fn told(&self, camera: &CameraId, from: WallTime, until: WallTime) -> Result<Vec<EventTold>> {
+        let mut query = self
+            .db
+            .prepare("SELECT payload FROM events WHERE camera = ?1 AND at >= ?2 AND at <= ?3 ORDER BY seq")
+            .context("cannot read the event database")?;
+        let rows = query.query_map((camera.as_str(), from.micros(), until.micros()), |row| row.get::<_, String>(0))?;
+        let mut events = Vec::new();
+        for payload in rows {
+            events.extend(told_from_json(&payload.context("cannot read the event database")?).ok());
+        }
+        Ok(events)
     }
 
     /// Events that began or happened from `from` until before `until` while the clock was trusted, in order of recording.

@@ -18,7 +18,6 @@ mod config;
 mod history;
 mod memories;
 mod outbox;
-mod past;
 mod schema;
 mod tally;
 mod tidy;
@@ -40,7 +39,6 @@ pub use config::StoreConfig;
 pub use history::{History, Past};
 pub use memories::Memories;
 pub use outbox::{Backlog, Outbox, Positions, Queued, Session};
-pub use past::EventLog;
 pub use tally::{LineTotal, MinuteBlind, MinuteCount};
 pub use tracks::{Piece, Tapes, TrackStore};
 

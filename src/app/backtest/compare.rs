@@ -6,7 +6,7 @@ use super::trial::Trial;
 use crate::config::Config;
 use crate::ids::CameraId;
 use crate::pipeline::TAMPER;
-use crate::store::EventLog;
+use crate::store::History;
 use crate::time::{Span, WallTime};
 use anyhow::Result;
 use jiff::civil::Date;
@@ -39,7 +39,7 @@ pub struct Row {
 }
 
 impl Comparison {
-    pub fn of(config: &Config, trials: Vec<Trial>, past: Option<&EventLog>, since: WallTime) -> Result<Self> {
+    pub fn of(config: &Config, trials: Vec<Trial>, past: Option<&History>, since: WallTime) -> Result<Self> {
         let zone = zone(&config.device.time_zone);
         let mut all = Comparison {
             since,
@@ -66,7 +66,7 @@ impl Comparison {
             }
             let mut told = Vec::new();
             if let (Some(past), Some((from, until))) = (past, trial.watched) {
-                let events = past.events(&CameraId::new(&trial.camera), from, until)?;
+                let events = past.told(&CameraId::new(&trial.camera), from, until)?;
                 let firings = events.into_iter().filter_map(Firing::recorded);
                 told.extend(firings.filter(|firing| firing.rule != TAMPER));
             }

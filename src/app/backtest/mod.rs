@@ -14,7 +14,7 @@ use crate::bad_input;
 use crate::config::{self, Config};
 use crate::ids::CameraId;
 use crate::report::Output;
-use crate::store::{EventLog, Tapes};
+use crate::store::{History, Tapes};
 use crate::time::WallTime;
 use anyhow::Result;
 use compare::Comparison;
@@ -53,7 +53,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
     if !dir.is_dir() {
         bad_input!("there is no state folder {}, expected that of `watchpost run`", dir.display());
     }
-    let past = EventLog::open(&dir)?;
+    let past = History::find(&dir)?;
     let mut trials = Vec::new();
     for name in cameras(&config, args.camera.as_deref())? {
         let trial = Trial::run(&config, &name, &Tapes::of(&dir, &CameraId::new(&name)), since)?;
